@@ -1,1 +1,1 @@
-
+"""Runs computations in chunks: how they are cut and what runs them, whatever they compute."""

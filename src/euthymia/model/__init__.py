@@ -1,1 +1,1 @@
-
+"""One composed model: parameters by name, wiring between layers, observables, solution, result."""

@@ -1,0 +1,61 @@
+"""Options that mean the same on every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Patients = Annotated[
+    int | None,
+    typer.Option("--patients", metavar="N", help="Virtual patients; left out: one typical patient.", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Keys every random draw.")]
+Parameters = Annotated[
+    str, typer.Option("--parameters", metavar="NAME", help="Parameter set; 'euthymia sets' lists them.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a parameter; may be repeated.", show_default=False),
+]
+WeightKg = Annotated[float, typer.Option("--weight-kg", metavar="KG", help="Body weight.")]
+AgeYears = Annotated[
+    float | None, typer.Option("--age-years", metavar="YEARS", help="Age, where the set uses it.", show_default=False)
+]
+Ancestry = Annotated[
+    str | None,
+    typer.Option("--ancestry", help="asian or japanese (set perez-ruixo-2021).", show_default=False),
+]
+Hepatic = Annotated[
+    str | None, typer.Option("--hepatic", help="Child-Pugh class: normal or moderate.", show_default=False)
+]
+Comedication = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--comedication",
+        help="ticlopidine, itraconazole, clarithromycin, 'grapefruit juice' or rifampicin; may be repeated.",
+        show_default=False,
+    ),
+]
+Days = Annotated[
+    float | None,
+    typer.Option("--days", metavar="D", help="Horizon; left out: 48 h after the last dose.", show_default=False),
+]
+Unit = Annotated[str, typer.Option("--unit", help="ng/mL or umol/L, for every concentration shown or written.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="Write the result: .parquet, .csv or .json is a file, no suffix a run folder.",
+        show_default=False,
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", help="Write a self-contained HTML report.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]

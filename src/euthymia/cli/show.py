@@ -1,0 +1,89 @@
+"""How results and messages look on a terminal: tables to standard output, the rest to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOT_A_DEVICE = "Simulated. Research software, not a medical device; no dosing advice."
+
+
+def note(text: str, *, is_quiet: bool = False) -> None:
+    """Print a line to standard error."""
+    if not is_quiet:
+        print(text, file=sys.stderr)
+
+
+def warn(texts: Iterable[str], *, is_quiet: bool = False) -> None:
+    """Print warnings to standard error, each once; a quiet run still says what a result may not mean."""
+    for text in dict.fromkeys(texts):
+        print(f"warning: {text}", file=sys.stderr)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print a table to standard output; columns listed in ``right`` are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        shown.add_column(column, justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, markup=False).print(shown)
+
+
+def spread(values: NDArray[np.float64], *, digits: int = 3, is_typical: bool = False) -> str:
+    """Return ``median (5 %-95 %)`` of three quantiles, or the one value of a typical patient."""
+    if not np.isfinite(values[1]):
+        return "–"  # noqa: RUF001 - a dash for 'not defined'
+    middle = significant(values[1], digits)
+    return middle if is_typical else f"{middle} ({significant(values[0], digits)}–{significant(values[2], digits)})"  # noqa: RUF001
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, without an exponent where it is readable."""
+    if value == 0 or not np.isfinite(value):
+        return "0" if value == 0 else "–"  # noqa: RUF001
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    places = max(digits - 1 - int(np.floor(np.log10(abs(value)))), 0)
+    return f"{value:.{places}f}"
+
+
+@contextmanager
+def progress(title: str, *, is_quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback (done, total) that shows a bar on standard error once a run takes over a second."""
+    if is_quiet or not sys.stderr.isatty():
+        yield None
+        return
+    started, bar = time.monotonic(), None
+
+    def on_done(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None and time.monotonic() - started > 1.0:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            bar = Progress(console=Console(stderr=True), transient=True)
+            bar.start()
+            bar.add_task(title, total=total)
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield on_done
+    finally:
+        if bar is not None:
+            bar.stop()

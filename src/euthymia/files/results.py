@@ -1,0 +1,196 @@
+"""Results as JSON, CSV, Parquet and run folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.errors import InvalidInputError, RunFailedError
+from euthymia.files.writing import check_writable, write_whole
+from euthymia.model.trajectory import QUANTILES, Trajectory
+from euthymia.model.variables import Variable
+
+if TYPE_CHECKING:
+    import polars
+
+SCHEMA = "euthymia.simulation/1"
+SUFFIXES = (".parquet", ".csv", ".json")
+
+
+def simulation_json(
+    trajectory: Trajectory, *, unit: str, command: Sequence[str], with_individuals: bool = False
+) -> dict[str, Any]:
+    """Return a result in the shape of ``euthymia.simulation/1``; NaN is null, no wall times or dates.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+    unit : str
+        Of every concentration: ``"ng/mL"`` or ``"umol/L"``.
+    command : sequence of str
+        The arguments that made it.
+    with_individuals : bool
+        Whether to add each patient's values.
+    """
+    made, certificate = trajectory.provenance, trajectory.certificate
+    variables = {v.name_in(unit): _curve(trajectory, v, unit) for v in trajectory.variables()}
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": list(command),
+        "version": made.version,
+        "seed": made.seed,
+        "regimen": made.regimen,
+        "provenance": {
+            "parameters": made.parameters,
+            "overrides": dict(made.overrides),
+            "engine": made.engine,
+            "sources": list(made.sources),
+            "weight_kg": list(made.weight_kg),
+            "patients": len(trajectory.patients),
+            "is_typical": trajectory.patients == ("typical",),
+            "status": "simulated; research software, not a medical device",
+        },
+        "times_h": _numbers(trajectory.times_h),
+        "variables": variables,
+        "metrics": {
+            "bioavailable_fraction": _summary(trajectory.bioavailable_fraction, "1"),
+            **{v.name_in(unit): _exposure(trajectory, v, unit) for v in trajectory.variables() if v.stem in trajectory.metrics},
+        },
+        "certificate": {
+            "method": certificate.method,
+            "tolerance_relative": certificate.tolerance_relative,
+            "patients_by_matrix_exponential": certificate.patients_by_matrix_exponential,
+            "patients_by_reference_solver": certificate.patients_by_reference_solver,
+        },
+        "warnings": list(trajectory.warnings),
+    }
+    if with_individuals:
+        document["individuals"] = {
+            v.name_in(unit): {
+                label: _numbers(row)
+                for label, row in zip(trajectory.patients, trajectory.values[v.stem] * v.factor_to(unit), strict=True)
+            }
+            for v in trajectory.variables()
+        }
+    return document
+
+
+def dump_json(document: dict[str, Any]) -> str:
+    """Return a document as JSON text, ending in a newline."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def quantile_table(trajectory: Trajectory, *, unit: str) -> polars.DataFrame:
+    """Return the curves as a long table: time_h, variable, unit, p05, p50, p95, mean."""
+    import polars
+
+    parts = []
+    for variable in trajectory.variables():
+        curve = trajectory.values[variable.stem] * variable.factor_to(unit)
+        low, middle, high = np.quantile(curve, QUANTILES, axis=0)
+        parts.append(
+            polars.DataFrame(
+                {
+                    "time_h": trajectory.times_h,
+                    "variable": [variable.stem] * len(trajectory.times_h),
+                    "unit": [unit] * len(trajectory.times_h),
+                    "p05": low,
+                    "p50": middle,
+                    "p95": high,
+                    "mean": _mean(curve),
+                }
+            )
+        )
+    return polars.concat(parts)
+
+
+def check_out(path: Path) -> None:
+    """Raise where a result could not be written to a path: unknown suffix, or no way to write there."""
+    if not path.suffix:
+        check_writable(path / "result.json")
+        return
+    if path.suffix not in SUFFIXES:
+        raise InvalidInputError(
+            f"'--out' must end in {', '.join(SUFFIXES)}, or have no suffix for a run folder. Got {str(path)!r}."
+        )
+    check_writable(path)
+
+
+def write_result(trajectory: Trajectory, path: Path, *, unit: str, command: Sequence[str]) -> list[Path]:
+    """Write a result to a file by its suffix, or to a run folder, and return what was written.
+
+    ``.parquet`` and ``.csv`` hold every patient (long table), ``.json`` the summary; a folder holds all three kinds.
+    """
+    if not path.suffix:
+        return [
+            *write_result(trajectory, path / "result.json", unit=unit, command=command),
+            *write_result(trajectory, path / "individuals.parquet", unit=unit, command=command),
+            *_write_quantiles(trajectory, path / "quantiles.csv", unit=unit),
+        ]
+    if path.suffix == ".json":
+        text = dump_json(simulation_json(trajectory, unit=unit, command=command))
+        write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+        return [path]
+    frame = trajectory.to_polars(unit=unit)
+    try:
+        write_whole(path, frame.write_parquet if path.suffix == ".parquet" else frame.write_csv)
+    except (ValueError, RuntimeError) as error:
+        message = f"Cannot write {str(path)!r}: {error}. Nothing was left there."
+        raise RunFailedError(message) from None
+    return [path]
+
+
+def _write_quantiles(trajectory: Trajectory, path: Path, *, unit: str) -> list[Path]:
+    frame = quantile_table(trajectory, unit=unit)
+    write_whole(path, frame.write_csv)
+    return [path]
+
+
+def _curve(trajectory: Trajectory, variable: Variable, unit: str) -> dict[str, Any]:
+    curve = trajectory.values[variable.stem] * variable.factor_to(unit)
+    low, middle, high = np.quantile(curve, QUANTILES, axis=0)
+    return {
+        "unit": unit,
+        "meaning": variable.meaning,
+        "p05": _numbers(low),
+        "p50": _numbers(middle),
+        "p95": _numbers(high),
+        "mean": _numbers(_mean(curve)),
+    }
+
+
+def _exposure(trajectory: Trajectory, variable: Variable, unit: str) -> dict[str, Any]:
+    one = trajectory.metrics[variable.stem].in_unit(variable.factor_to(unit))
+    return {
+        "cmax": _summary(one.cmax, unit),
+        "tmax_h": _summary(one.tmax_h, "h"),
+        "auc_0_to_horizon": _summary(one.auc_horizon, f"h*{unit}"),
+        "auc_0_to_infinity": _summary(one.auc_infinity, f"h*{unit}"),
+        "half_life_h": _summary(one.half_life_h, "h"),
+    }
+
+
+def _summary(values: NDArray[np.float64], unit: str) -> dict[str, Any]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return {"unit": unit, "p05": None, "p50": None, "p95": None, "mean": None}
+    low, middle, high = (float(value) for value in np.quantile(known, QUANTILES))
+    return {"unit": unit, "p05": low, "p50": middle, "p95": high, "mean": float(_mean(known[:, None])[0])}
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return means over patients, summed in blocks of 256 in order, so that no grouping changes a byte."""
+    blocks = [values[start : start + 256].sum(axis=0) for start in range(0, len(values), 256)]
+    total = blocks[0].copy()
+    for block in blocks[1:]:
+        total += block
+    return total / len(values)
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,201 @@
+"""Parameter sets: one row a number, with its unit, spread, source and how far it may be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from math import log, sqrt
+from typing import Literal, cast
+
+from euthymia.errors import InvalidInputError, invalid, unknown
+from euthymia.tables import Row, number, read_table
+
+Distribution = Literal["fixed", "lognormal", "logitnormal", "normal"]
+DEFAULT_SET = "composed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParameterRow:
+    """One number of a published or composed set.
+
+    ``sd`` is on the scale of the distribution (log, logit or as is). ``scaling`` names the allometric exponent
+    that applies, ``draw_with`` the field whose random draw is shared.
+    """
+
+    set: str
+    layer: str
+    field: str
+    value: float
+    unit: str
+    distribution: Distribution
+    sd: float
+    low: float
+    high: float
+    kind: str
+    scaling: str
+    draw_with: str
+    tag: str
+    source: str
+    location: str
+    sampling: str
+    form: str
+    confidence: str
+    note: str
+
+    @property
+    def name(self) -> str:
+        """Name by which the parameter is overridden: ``layer.field``."""
+        return f"{self.layer}.{self.field}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Range:
+    """The range that a set was estimated in; outside it a result is an extrapolation."""
+
+    weight_kg: tuple[float, float]
+    age_years: tuple[float, float]
+    dose_mg_per_kg: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParameterSet:
+    """A set of parameters that runs on its own, with what it covers and what must be said about it."""
+
+    name: str
+    title: str
+    structure: str
+    site: str
+    drugs: tuple[str, ...]
+    ways: tuple[str, ...]
+    valid: Range
+    population: str
+    sources: tuple[str, ...]
+    summary: str
+    disclaimer: str
+    rows: Mapping[str, ParameterRow]
+    correlations: tuple[tuple[str, str, float], ...]
+    overrides: Mapping[str, float]
+
+    def with_overrides(self, overrides: Mapping[str, float]) -> ParameterSet:
+        """Return the set with some values replaced, each within its stated range.
+
+        Parameters
+        ----------
+        overrides : mapping
+            ``field`` or ``layer.field`` to value, in the unit that the name ends in.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError
+        """
+        rows = dict(self.rows)
+        for key, value in overrides.items():
+            field = key.removeprefix("pk.")
+            if field not in rows:
+                raise unknown("parameter", key, [row.name for row in rows.values()], cure=f"Set: {self.name}.")
+            row = rows[field]
+            if not row.low <= value <= row.high:
+                raise invalid(
+                    key,
+                    must=f"{row.low:g}–{row.high:g} {row.unit} (parameters/pk.csv, set {self.name})",
+                    got=f"{value:g}",
+                    cure=f"The set's value is {row.value:g}.",
+                )
+            rows[field] = replace(row, value=value, tag="override", note="set by the user")
+        return replace(self, rows=rows, overrides={**self.overrides, **overrides})
+
+
+def set_names() -> tuple[str, ...]:
+    """Return the names of all parameter sets, the default first."""
+    return tuple(row["set"] for row in read_table("parameters/sets.csv"))
+
+
+@cache
+def load_parameters(name: str = DEFAULT_SET) -> ParameterSet:
+    """Return a named parameter set.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest set name.
+
+    Examples
+    --------
+    >>> load_parameters("kamp-2020").rows["clearance_L_per_h"].value
+    84.0
+    """
+    about = {row["set"]: row for row in read_table("parameters/sets.csv")}
+    if name not in about:
+        raise unknown("parameter set", name, about, cure="See 'euthymia sets'.")
+    row = about[name]
+    rows = {one["field"]: _parameter(one) for one in read_table("parameters/pk.csv") if one["set"] == name}
+    pairs = tuple(
+        (one["field_a"], one["field_b"], float(one["correlation"]))
+        for one in read_table("parameters/correlations.csv")
+        if one["set"] == name
+    )
+    return ParameterSet(
+        name=name,
+        title=row["title"],
+        structure=row["structure"],
+        site=row["site"],
+        drugs=tuple(row["drugs"].split(";")),
+        ways=tuple(row["ways"].split(";")),
+        valid=Range(
+            weight_kg=(float(row["weight_low_kg"]), float(row["weight_high_kg"])),
+            age_years=(float(row["age_low_years"]), float(row["age_high_years"])),
+            dose_mg_per_kg=(float(row["dose_low_mg_per_kg"]), float(row["dose_high_mg_per_kg"])),
+        ),
+        population=row["population"],
+        sources=tuple(row["sources"].split(";")),
+        summary=row["summary"],
+        disclaimer=row["disclaimer"],
+        rows=rows,
+        correlations=pairs,
+        overrides={},
+    )
+
+
+def parse_override(text: str) -> tuple[str, float]:
+    """Read ``key=value`` as given to ``--set``.
+
+    Examples
+    --------
+    >>> parse_override("s_clearance_L_per_h=80")
+    ('s_clearance_L_per_h', 80.0)
+    """
+    key, sign, value = text.partition("=")
+    try:
+        if not sign or not key.strip():
+            raise ValueError
+        return key.strip(), float(value)
+    except ValueError:
+        raise InvalidInputError(
+            f"'--set' must be KEY=NUMBER, such as s_clearance_L_per_h=80. Got {text!r}. "
+            "'euthymia sets NAME' lists the keys of a set."
+        ) from None
+
+
+def _parameter(row: Row) -> ParameterRow:
+    distribution = cast(Distribution, row["distribution"])
+    printed_cv, sd = number(row, "cv_percent"), number(row, "sd")
+    if printed_cv is not None:
+        sd = sqrt(log(1.0 + (printed_cv / 100.0) ** 2))
+    return ParameterRow(
+        set=row["set"],
+        layer=row["layer"],
+        field=row["field"],
+        value=float(row["value"]),
+        unit=row["unit"],
+        distribution=distribution,
+        sd=sd or 0.0,
+        low=float(row["low"]),
+        high=float(row["high"]),
+        **{
+            column: row[column]
+            for column in (
+                "kind scaling draw_with tag source location sampling form confidence note".split()
+            )
+        },
+    )

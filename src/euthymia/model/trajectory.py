@@ -1,0 +1,138 @@
+"""The result of a simulation: times, values by variable, units, and where it all came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.errors import unknown
+from euthymia.model.variables import Variable, find_variable
+
+if TYPE_CHECKING:
+    import polars
+    import xarray
+
+Array = NDArray[np.float64]
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """What stands behind a result, enough to make it again."""
+
+    version: str
+    seed: int
+    regimen: str
+    parameters: str
+    overrides: Mapping[str, float]
+    engine: str
+    sources: tuple[str, ...]
+    weight_kg: tuple[float, float]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """How the numbers were obtained, and how far they may be off for numerical reasons."""
+
+    method: str
+    tolerance_relative: float
+    patients_by_matrix_exponential: int
+    patients_by_reference_solver: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """Exposure of one variable, one value a patient (P,), concentrations in umol/L.
+
+    ``cmax`` and ``tmax_h`` are read off a grid of a minute around doses; areas and half-lives are closed forms.
+    ``auc_infinity`` is NaN where the regimen has no end.
+    """
+
+    cmax: Array
+    tmax_h: Array
+    auc_horizon: Array
+    auc_infinity: Array
+    half_life_h: Array
+
+    def in_unit(self, factor: float) -> Metrics:
+        """Return the metrics with concentrations and areas multiplied by a factor."""
+        return Metrics(
+            cmax=self.cmax * factor,
+            tmax_h=self.tmax_h,
+            auc_horizon=self.auc_horizon * factor,
+            auc_infinity=self.auc_infinity * factor,
+            half_life_h=self.half_life_h,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """What a patient, or many, go through: ``values[name]`` is (P, T) at ``times_h`` (T,), in umol/L.
+
+    Indexing takes a variable by any of its names: ``trajectory["ketamine_arterial"]``.
+    """
+
+    times_h: Array
+    values: Mapping[str, Array]
+    metrics: Mapping[str, Metrics]
+    bioavailable_fraction: Array
+    patients: tuple[str, ...]
+    dose_times_h: tuple[float, ...]
+    provenance: Provenance
+    certificate: Certificate
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Array:
+        variable = find_variable(name)
+        if variable.stem not in self.values:
+            raise unknown("variable of this result", name, self.values)
+        return self.values[variable.stem] * variable.factor_to(_unit_of(name))
+
+    def variables(self) -> tuple[Variable, ...]:
+        """Return the observables that the result holds."""
+        return tuple(find_variable(stem) for stem in self.values)
+
+    def quantiles(self, name: str, levels: tuple[float, ...] = QUANTILES) -> Array:
+        """Return quantiles over patients, (levels, T), in umol/L (or ng/mL if the name ends in it)."""
+        return np.quantile(self[name], levels, axis=0)
+
+    def to_polars(self, *, unit: str = "ng/mL") -> polars.DataFrame:
+        """Return a long table: patient, time_h, variable, value, unit."""
+        import polars
+
+        parts = []
+        for variable in self.variables():
+            values = self.values[variable.stem] * variable.factor_to(unit)
+            parts.append(
+                polars.DataFrame(
+                    {
+                        "patient": np.repeat(np.array(self.patients), len(self.times_h)),
+                        "time_h": np.tile(self.times_h, len(self.patients)),
+                        "variable": [variable.stem] * values.size,
+                        "value": values.ravel(),
+                        "unit": [unit] * values.size,
+                    }
+                )
+            )
+        return polars.concat(parts)
+
+    def to_xarray(self, *, unit: str = "ng/mL") -> xarray.Dataset:
+        """Return a dataset with dimensions patient and time_h; units and meanings as attributes."""
+        import xarray
+
+        data: dict[str, Any] = {}
+        for variable in self.variables():
+            values = self.values[variable.stem] * variable.factor_to(unit)
+            attributes = {"units": unit, "long_name": variable.meaning}
+            data[variable.stem] = (("patient", "time_h"), values, attributes)
+        coordinates = {"patient": list(self.patients), "time_h": ("time_h", self.times_h, {"units": "h"})}
+        return xarray.Dataset(data, coords=coordinates, attrs={"regimen": self.provenance.regimen})
+
+
+def _unit_of(name: str) -> str:
+    return "ng/mL" if name.endswith("_ng_per_mL") else "umol/L"

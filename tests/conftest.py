@@ -1,0 +1,17 @@
+"""Settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# In CI the examples are always the same; at a desk each run tries new ones and prints how to repeat them.
+settings.register_profile(
+    "euthymia",
+    deadline=None,
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=60,
+)
+settings.load_profile("euthymia")
