@@ -68,7 +68,7 @@ constraints: $(TEST) ## Write constraints.txt anew, with the newest versions tha
 
 clean: ## Remove what was built and cached; the environment .venv stays
 	@rm -rf build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	@find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TEST): ; @tools/environment.sh test && rm -f .venv/.ready-test-* && touch $@
 $(LINT): $(TEST) ; @tools/environment.sh lint && rm -f .venv/.ready-lint-* && touch $@

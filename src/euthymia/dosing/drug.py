@@ -55,11 +55,11 @@ class Drug:
         if base_per_salt_fraction is not None:
             base_per_salt_fraction = _fraction("base_per_salt_fraction", base_per_salt_fraction, of=name)
             if base_per_salt_fraction == 0:
-                raise refused("base_per_salt_fraction", must="above 0", got=0, of=name)
+                raise refused(field="base_per_salt_fraction", must="above 0", got=0, of=name)
         if s_fraction is not None:
             s_fraction = _fraction("s_fraction", s_fraction, of=name)
         if drug_class == KETAMINE_CLASS and s_fraction is None:
-            raise refused("s_fraction", must="given for a ketamine", got="nothing", of=name)
+            raise refused(field="s_fraction", must="given for a ketamine", got="nothing", of=name)
         return cls(
             name=name,
             drug_class=drug_class,
@@ -85,7 +85,7 @@ class Drug:
         if salt_form == "base":
             return 1000.0 / self.molar_mass_g_per_mol
         if self.base_per_salt_fraction is None:
-            raise refused("salt_form", must="'base'", got=repr(salt_form), of=self.name)
+            raise refused(field="salt_form", must="'base'", got=repr(salt_form), of=self.name)
         return 1000.0 * self.base_per_salt_fraction / self.molar_mass_g_per_mol
 
 
@@ -114,7 +114,7 @@ def treatment_names() -> dict[str, Treatment]:
     for treatment in treatments():
         for name in (treatment.name, *treatment.aliases):
             if plain_name(name) in names:
-                raise invalid("name", must=f"used once in {TABLE}", got=repr(name))
+                raise invalid(field="name", must=f"used once in {TABLE}", got=repr(name))
             names[plain_name(name)] = treatment
     return names
 
@@ -134,7 +134,7 @@ def find_treatment(name: str) -> Treatment:
     """
     treatment = treatment_names().get(plain_name(name))
     if treatment is None:
-        raise unknown("treatment", name, known_names())
+        raise unknown(kind="treatment", name=name, known=known_names())
     return treatment
 
 
@@ -142,7 +142,7 @@ def find_drug(name: str) -> Drug:
     """Return the drug with that name or alias."""
     treatment = find_treatment(name)
     if treatment.drug is None:
-        raise refused("drug", must="a drug", got=f"{treatment.name}, a {treatment.kind}")
+        raise refused(field="drug", must="a drug", got=f"{treatment.name}, a {treatment.kind}")
     return treatment.drug
 
 
@@ -153,7 +153,7 @@ def known_names() -> list[str]:
 
 def _treatment(row: Row) -> Treatment:
     if row["kind"] not in ("drug", "therapy", "procedure"):
-        raise refused("kind", must="drug, therapy or procedure", got=repr(row["kind"]), of=row["name"])
+        raise refused(field="kind", must="drug, therapy or procedure", got=repr(row["kind"]), of=row["name"])
     kind = cast(TreatmentKind, row["kind"])
     return Treatment(
         name=row["name"],

@@ -133,7 +133,7 @@ def within(name: str, field: str, value: float, *, of: str = "", cure: str = "")
 
 
 def refused(field: str, *, must: str, got: object, of: str = "", cure: str = "") -> InvalidInputError:
-    """Build the error ``'field' of something must be ... Got ... Cure.``"""
+    """Build the error that a field of something must hold a rule, with what was given and the cure."""
     whose = f" of {of}" if of else ""
     return InvalidInputError(f"'{field}'{whose} must be {must}. Got {got}." + (f" {cure}" if cure else ""))
 

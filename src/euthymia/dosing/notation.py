@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from euthymia.dosing.canonical import print_regimen
 from euthymia.dosing.drug import Treatment, known_names, plain_name, treatment_names
-from euthymia.dosing.limits import shortest
 from euthymia.dosing.order import AMOUNT_UNIT_OF_RATE, Item, Order, Route, TherapySession
 from euthymia.dosing.regimen import Clause, Phase, Regimen
 from euthymia.dosing.schedule import (
     HOURS_PER_DAY,
     HOURS_PER_WEEK,
-    PATTERNS,
     AfterEachDose,
     AtTimes,
     Once,
@@ -24,7 +23,8 @@ from euthymia.dosing.schedule import (
     Schedule,
 )
 from euthymia.dosing.tokens import Reader
-from euthymia.errors import InvalidInputError
+
+__all__ = ["parse_regimen", "print_regimen"]
 
 Span = tuple[int, int]
 
@@ -66,14 +66,6 @@ _ROUTES = {
     **dict.fromkeys(_EXTENDED, Route.ORAL_EXTENDED_RELEASE),
 }
 _ROUTE_WORDS = (*_IV, *_ROUTES)
-_PRINTED_ROUTES = {
-    Route.INTRAMUSCULAR: "intramuscular",
-    Route.SUBCUTANEOUS: "subcutaneous",
-    Route.INTRANASAL: "intranasal",
-    Route.SUBLINGUAL: "sublingual",
-    Route.ORAL: "oral",
-    Route.ORAL_EXTENDED_RELEASE: "oral extended-release",
-}
 
 # Word sequences of patterns, the longest first where one begins another.
 _PATTERN_WORDS: dict[tuple[str, ...], str] = {
@@ -131,17 +123,6 @@ def parse_regimen(text: str, *, name: str | None = None) -> Regimen:
     return _Parser(text).regimen(name)
 
 
-def print_regimen(regimen: Regimen) -> str:
-    """Return the canonical text of a regimen; `parse_regimen` reads it back as an equal one.
-
-    Examples
-    --------
-    >>> print_regimen(parse_regimen("Ketamine 500 ug/kg IV over 40 min every 7 d x 4"))
-    'ketamine 0.5 mg/kg intravenous over 40 min, weekly x 4'
-    """
-    return "; ".join(_print_clause(clause) for clause in regimen.clauses)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Amounts:
     """What is written between the drug and its route."""
@@ -161,12 +142,16 @@ class _Parser(Reader):
 
     def regimen(self, name: str | None) -> Regimen:
         if self.token.kind == "end":
-            raise self.error("The regimen is empty. Write, for example, 'ketamine 0.5 mg/kg iv over 40 min'.")
+            raise self.error(
+                message="The regimen is empty. Write, for example, 'ketamine 0.5 mg/kg iv over 40 min'."
+            )
         clauses = [self.clause()]
         while self.accept(";"):
             clauses.append(self.clause())
         if self.token.kind != "end":
-            raise self.unexpected(f"{_SCHEDULE_TEXT}, 'then', ';' or the end", self._next_words())
+            raise self.unexpected(
+                expected=f"{_SCHEDULE_TEXT}, 'then', ';' or the end", candidates=self._next_words()
+            )
         with self.pointing({}, self.span_from(0)):
             return Regimen.create(clauses=clauses, name=name)
 
@@ -187,7 +172,7 @@ class _Parser(Reader):
         if self._is_schedule():
             return Phase.create(item=item, schedule=self.schedule())
         if needs_schedule:
-            raise self.unexpected(f"{_SCHEDULE_TEXT} after the comma", _SCHEDULE_STARTS)
+            raise self.unexpected(expected=f"{_SCHEDULE_TEXT} after the comma", candidates=_SCHEDULE_STARTS)
         return Phase.create(item=item)
 
     def item(self) -> Item:
@@ -198,7 +183,7 @@ class _Parser(Reader):
     def treatment(self) -> Treatment:
         """Take the longest run of words that names a treatment."""
         if self.token.kind != "word":
-            raise self.unexpected("the name of a treatment, such as 'ketamine'")
+            raise self.unexpected(expected="the name of a treatment, such as 'ketamine'")
         words = 0
         while self.ahead(words).kind == "word":
             words += 1
@@ -207,7 +192,7 @@ class _Parser(Reader):
             if name in treatment_names():
                 self.place += count
                 return treatment_names()[name]
-        raise self.unknown("treatment", known_names())
+        raise self.unknown(kind="treatment", known=known_names())
 
     def session(self, treatment: Treatment, first: int) -> TherapySession:
         minutes, spans = None, {}
@@ -236,9 +221,9 @@ class _Parser(Reader):
             return True
         if self.word in ("hydrochloride", "hcl"):
             cure = f"Write '{treatment.name} 50 mg (hcl)'; amounts without '(hcl)' are of the base."
-            raise self.error(f"The salt is written after the amount. {cure}")
+            raise self.error(message=f"The salt is written after the amount. {cure}")
         if treatment.drug is not None and treatment.drug.is_active:
-            raise self.unexpected(f"an amount of {treatment.name}, such as '0.5 mg/kg' or '35 mg'")
+            raise self.unexpected(expected=f"an amount of {treatment.name}, such as '0.5 mg/kg' or '35 mg'")
         return False
 
     def amounts(self, treatment: Treatment) -> _Amounts:
@@ -258,30 +243,36 @@ class _Parser(Reader):
                 unit_place = self.place
                 next_unit, factor = self.amount_unit()
                 if next_unit != unit:
-                    raise self.error("All rates of an infusion need the same kind of unit.", self.span_from(unit_place))
+                    raise self.error(
+                        message="All rates of an infusion need the same kind of unit.",
+                        span=self.span_from(unit_place),
+                    )
                 values.append(float(value * factor))
                 self.expect("for", "'for' and the duration of the rate, such as 'for 60 min'")
                 minutes.append(self.minutes("the duration of the rate"))
         if len(values) > 1 and unit not in AMOUNT_UNIT_OF_RATE:
             cure = f"Write '{treatment.name} 0.14 then 0.28 mg/kg/h iv, 60 min each'."
-            raise self.error(f"Steps of an infusion are rates, in mg/h or mg/kg/h. {cure}", self.span_from(first))
+            raise self.error(
+                message=f"Steps of an infusion are rates, in mg/h or mg/kg/h. {cure}",
+                span=self.span_from(first),
+            )
         return _Amounts(values=tuple(values), unit=unit, minutes=tuple(minutes), span=self.span_from(first))
 
     def amount_unit(self) -> tuple[str, Decimal]:
         first = self.place
         if self.word == "," and self.ahead(1).kind == "number":
-            raise self.error("Expected a unit. Got ','. Decimals are written with a point: '0.5'.")
+            raise self.error(message="Expected a unit. Got ','. Decimals are written with a point: '0.5'.")
         if self.token.kind != "word":
-            raise self.unexpected("a unit: mg, mg/kg, ug, ug/kg, mg/h, mg/kg/h or ug/kg/min")
+            raise self.unexpected(expected="a unit: mg, mg/kg, ug, ug/kg, mg/h, mg/kg/h or ug/kg/min")
         parts = [self.advance().text.lower()]
         while self.accept("/"):
             if self.token.kind != "word":
-                raise self.unexpected("a unit after '/'", ("kg", "h", "min"))
+                raise self.unexpected(expected="a unit after '/'", candidates=("kg", "h", "min"))
             parts.append(self.advance().text.lower())
         unit = _UNITS.get("/".join(parts))
         if unit is None:
             cure = "A volume needs its concentration: write milligrams." if parts[0] in ("ml", "l") else ""
-            raise self.unknown("unit", _UNITS, self.span_from(first), cure=cure)
+            raise self.unknown(kind="unit", known=_UNITS, span=self.span_from(first), cure=cure)
         return unit
 
     def salt(self, given: dict[str, Any], spans: dict[str, Span]) -> None:
@@ -290,7 +281,7 @@ class _Parser(Reader):
             return
         salts = {"hcl": "hcl", "hydrochloride": "hcl", "base": "base"}
         if self.word not in salts:
-            raise self.unexpected("'hcl' or 'base' in the brackets", salts)
+            raise self.unexpected(expected="'hcl' or 'base' in the brackets", candidates=salts)
         given["salt_form"] = salts[self.advance().text.lower()]
         self.expect(")", "')'")
         spans["salt_form"] = self.span_from(first)
@@ -308,7 +299,9 @@ class _Parser(Reader):
         elif route is Route.IV_INFUSION:
             given["duration_min"] = self.over(spans, self.span_from(first))
         elif self.word == "over":
-            raise self.error(f"'over' belongs to an intravenous infusion. Got it after {route.value!r}.")
+            raise self.error(
+                message=f"'over' belongs to an intravenous infusion. Got it after {route.value!r}."
+            )
 
     def route_words(self) -> Route:
         if self.word in _IV:
@@ -317,8 +310,8 @@ class _Parser(Reader):
             return Route.IV_BOLUS if self.accept("bolus") else Route.IV_INFUSION
         if self.word not in _ROUTES:
             if self.token.kind == "word":
-                raise self.unknown("route", _ROUTE_WORDS)
-            raise self.unexpected("a route: iv, im, sc, in, sl, po or er")
+                raise self.unknown(kind="route", known=_ROUTE_WORDS)
+            raise self.unexpected(expected="a route: iv, im, sc, in, sl, po or er")
         route = _ROUTES[self.advance().text.lower()]
         if self.accept("extended", "release") or (route is Route.ORAL and self.word in _EXTENDED):
             if self.word in _EXTENDED:
@@ -328,7 +321,8 @@ class _Parser(Reader):
 
     def over(self, spans: dict[str, Span], route_span: Span) -> float:
         if not self.accept("over"):
-            message = "'iv' needs its duration. Write 'iv over 40 min' for an infusion or 'iv bolus' for an injection."
+            cure = "Write 'iv over 40 min' for an infusion or 'iv bolus' for an injection."
+            message = f"'iv' needs its duration. {cure}"
             raise self.error(message, route_span)
         first = self.place
         minutes = self.minutes("the duration of the infusion")
@@ -345,7 +339,7 @@ class _Parser(Reader):
             self.accept(",")
         first = self.place
         if self.token.kind != "number":
-            raise self.unexpected("the duration of the rates, such as '60 min each'")
+            raise self.unexpected(expected="the duration of the rates, such as '60 min each'")
         minutes = self.minutes("the duration of each rate")
         spans["duration_min"] = self.span_from(first)
         if not is_over:
@@ -366,7 +360,7 @@ class _Parser(Reader):
             if field == "pauses":
                 value = (*given.get("pauses", ()), value)
             elif field in given:
-                raise self.error(f"'{word}' can be written once.", self.span_from(first))
+                raise self.error(message=f"'{word}' can be written once.", span=self.span_from(first))
             given[field] = value
             spans[field] = self.span_from(first)
 
@@ -382,7 +376,7 @@ class _Parser(Reader):
             return "spat_out", True
         first = self.number("the minutes of the pause, as in 'paused 10-20 min'")
         if self.token.kind == "word" and self.word != "to":
-            raise self.unexpected("'-' and the end of the pause, as in 'paused 10-20 min'")
+            raise self.unexpected(expected="'-' and the end of the pause, as in 'paused 10-20 min'")
         if not self.accept("to"):
             self.expect("-", "'-' and the end of the pause, as in 'paused 10-20 min'")
         last = self.number("the end of the pause")
@@ -403,7 +397,7 @@ class _Parser(Reader):
             return self.at_times(first)
         if self.word in _TAIL_STARTS:
             patterns = "daily, twice weekly, three times weekly, weekly, every 12 h"
-            raise self.error(f"'{self.word}' needs a pattern before it: {patterns}.")
+            raise self.error(message=f"'{self.word}' needs a pattern before it: {patterns}.")
         pattern = self.pattern()
         if pattern is None:
             return Once()
@@ -422,7 +416,9 @@ class _Parser(Reader):
             return {"every_h": self.hours("the interval, such as '12 h' or '2 weeks'", _TIME_UNITS)}
         if word == "once":
             return None
-        raise self.unexpected(f"'daily' or 'weekly' after '{word}'", ("daily", "weekly", "times"))
+        raise self.unexpected(
+            expected=f"'daily' or 'weekly' after '{word}'", candidates=("daily", "weekly", "times")
+        )
 
     def repeated(self, created: dict[str, Any], first: int) -> Repeated:
         spans = {"every_h": self.span_from(first)}
@@ -431,7 +427,7 @@ class _Parser(Reader):
             word = self.advance().text.lower()
             field, value = self.tail(word)
             if field in created:
-                raise self.error(f"'{word}' can be written once.", self.span_from(place))
+                raise self.error(message=f"'{word}' can be written once.", span=self.span_from(place))
             created[field] = value
             spans[field] = self.span_from(place)
         spans.setdefault("count", spans.get("length_h", self.span_from(first)))
@@ -455,14 +451,17 @@ class _Parser(Reader):
         for word, sign in (("after", 1.0), ("before", -1.0)):
             if self.accept(word):
                 if not self.accept("each", "dose"):
-                    raise self.unexpected(f"'each dose' after '{word}'", ("each",))
+                    raise self.unexpected(expected=f"'each dose' after '{word}'", candidates=("each",))
                 with self.pointing({}, self.span_from(first)):
                     return AfterEachDose.create(delays_h=[sign * time_h for time_h in times_h])
         with self.pointing({}, self.span_from(first)):
             return AtTimes.create(times_h=times_h)
 
     def times(self) -> list[float]:
-        """Take times such as ``0, 72, 168 h`` or ``day 0, day 3``; a unit holds for the bare numbers before it."""
+        """Take times such as ``0, 72, 168 h`` or ``day 0, day 3``.
+
+        A unit after a number holds for the bare numbers before it, one before a number for those after it.
+        """
         waiting: list[Decimal] = []
         times_h: list[float] = []
         unit_before: str | None = None
@@ -481,8 +480,8 @@ class _Parser(Reader):
                 break
         if waiting:
             if self.token.kind == "word" and self.word not in ("then", "after", "before"):
-                raise self.unknown("unit", _TIME_UNITS)
-            raise self.unexpected("a unit of time: h or d")
+                raise self.unknown(kind="unit", known=_TIME_UNITS)
+            raise self.unexpected(expected="a unit of time: h or d")
         return times_h
 
     def _takes_another_time(self) -> bool:
@@ -493,109 +492,3 @@ class _Parser(Reader):
 
 def _hours(value: Decimal, unit: str) -> float:
     return float(value * _MIN_PER_UNIT[unit] / 60)
-
-
-def _print_clause(clause: Clause) -> str:
-    printed: list[str] = []
-    previous: Item | None = None
-    for phase in clause.phases:
-        schedule = _print_schedule(phase.schedule)
-        if phase.item == previous:
-            printed.append(schedule or "once")
-        else:
-            printed.append(", ".join(part for part in (_print_item(phase.item), schedule) if part))
-        previous = phase.item
-    return " then ".join(printed)
-
-
-def _print_item(item: Item) -> str:
-    if isinstance(item, TherapySession):
-        duration = "" if item.duration_min is None else f" {shortest(item.duration_min)} min"
-        return item.therapy + duration
-    return " ".join((item.drug, *_print_amount(item), *_print_route(item), *_print_modifiers(item)))
-
-
-def _print_amount(order: Order) -> list[str]:
-    salt = ["(hcl)"] if order.salt_form == "hcl" else []
-    if order.rate_steps:
-        unit = order.rate_unit
-        if _has_equal_steps(order):
-            return [" then ".join(shortest(rate) for rate, _ in order.rate_steps), f"{unit}", *salt]
-        steps = [f"{shortest(rate)} {unit} for {shortest(minutes)} min" for rate, minutes in order.rate_steps]
-        return [" then ".join(steps), *salt]
-    if order.amount is None:
-        return salt
-    return [shortest(order.amount), order.amount_unit, *salt]
-
-
-def _has_equal_steps(order: Order) -> bool:
-    return len({minutes for _, minutes in order.rate_steps}) == 1
-
-
-def _print_route(order: Order) -> list[str]:
-    if order.route is Route.IV_BOLUS:
-        return ["intravenous bolus"]
-    if order.route is not Route.IV_INFUSION:
-        return [_PRINTED_ROUTES[order.route]]
-    if not order.rate_steps:
-        return [f"intravenous over {shortest(order.duration_min or 0)} min"]
-    if not _has_equal_steps(order):
-        return ["intravenous"]
-    minutes = shortest(order.rate_steps[0][1])
-    single = len(order.rate_steps) == 1
-    return [f"intravenous over {minutes} min" if single else f"intravenous, {minutes} min each"]
-
-
-def _print_modifiers(order: Order) -> list[str]:
-    printed = [f"paused {shortest(start)}-{shortest(end)} min" for start, end in order.pauses]
-    if order.stopped_at_min is not None:
-        printed.append(f"stopped at {shortest(order.stopped_at_min)} min")
-    if order.hold_min is not None:
-        printed.append(f"held {shortest(order.hold_min)} min")
-    return [*printed, "spat out"] if order.spat_out else printed
-
-
-def _print_schedule(schedule: Schedule) -> str:
-    if isinstance(schedule, Once):
-        return ""
-    if isinstance(schedule, AtTimes):
-        return f"at {_print_times(schedule.times_h)}"
-    if isinstance(schedule, AfterEachDose):
-        if schedule.delays_h[-1] < 0:
-            return f"at {_print_times([-delay_h for delay_h in reversed(schedule.delays_h)])} before each dose"
-        return f"at {_print_times(schedule.delays_h)} after each dose"
-    parts = [_print_pattern(schedule)]
-    parts.append(f"x {schedule.count}" if schedule.count is not None else f"for {_print_length(schedule)}")
-    if schedule.from_h is not None:
-        parts.append(f"from {_print_times((schedule.from_h,))}")
-    return " ".join(parts)
-
-
-def _print_pattern(schedule: Repeated) -> str:
-    for name, pattern in PATTERNS.items():
-        if pattern == (schedule.offsets_h, schedule.period_h):
-            return name
-    return f"every {_print_hours(schedule.period_h)}"
-
-
-def _print_length(schedule: Repeated) -> str:
-    return _print_hours(schedule.length_h or 0.0)
-
-
-def _print_hours(hours: float) -> str:
-    """Return a length of time in the largest of weeks, days and hours in which it is whole."""
-    for hours_per_unit, word in ((HOURS_PER_WEEK, "week"), (HOURS_PER_DAY, "day")):
-        if hours % hours_per_unit == 0:
-            count = hours / hours_per_unit
-            return f"{shortest(count)} {word}{'' if count == 1 else 's'}"
-    return f"{shortest(hours)} h"
-
-
-def _print_times(times_h: tuple[float, ...] | list[float]) -> str:
-    """Return times in days where all are whole days, else in hours."""
-    if all(time_h % HOURS_PER_DAY == 0 for time_h in times_h):
-        return f"{', '.join(shortest(time_h / HOURS_PER_DAY) for time_h in times_h)} d"
-    return f"{', '.join(shortest(time_h) for time_h in times_h)} h"
-
-
-__all__ = ["InvalidInputError", "parse_regimen", "print_regimen"]

@@ -6,18 +6,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.dosing.drug import Drug, find_drug, find_treatment
+from euthymia.dosing.infusion import interruptions, stretches
 from euthymia.dosing.limits import (
     RULES,
     Device,
     device,
-    finite,
     limit,
     maximum,
     positive,
@@ -153,15 +152,18 @@ class Order:
         way = _route(route)
         if rate_steps:
             if amount is not None or amount_unit is not None or duration_min is not None:
-                raise refused("rate_steps", must="given without amount and duration", got="both")
+                raise refused(field="rate_steps", must="given without amount and duration", got="both")
             rate_steps, amount, amount_unit, duration_min = _stepped(rate_steps, rate_unit, way)
         elif rate_unit is not None:
-            raise refused("rate_unit", must="given with rate_steps", got=repr(rate_unit))
+            raise refused(field="rate_unit", must="given with rate_steps", got=repr(rate_unit))
         unit = cast(AmountUnit, _one_of("amount_unit", amount_unit or "mg", get_args(AmountUnit)))
         salt = cast(SaltForm, _one_of("salt_form", salt_form, get_args(SaltForm)))
         amount = _amount(substance, amount, unit, salt)
         duration_min = _duration(way, duration_min)
-        pauses, stopped_at_min = _interruptions(way, duration_min, pauses, stopped_at_min)
+        if duration_min is None:
+            _check_uninterrupted(way, pauses, stopped_at_min)
+        else:
+            pauses, stopped_at_min = interruptions(duration_min, pauses, stopped_at_min)
         hold_min = _hold(way, hold_min, spat_out)
         _check_devices(substance, way, amount, unit, salt)
         return cls(
@@ -208,7 +210,9 @@ class Order:
             )
         spray = device(self.drug, self.route)
         return tuple(
-            self._dose(start_h + index * (spray.interval_min / 60 if spray else 0), factor * part, index=index)
+            self._dose(
+                start_h + index * (spray.interval_min / 60 if spray else 0), factor * part, index=index
+            )
             for index, part in enumerate(self._device_amounts())
         )
 
@@ -243,14 +247,9 @@ class Order:
         """Yield (start_min, duration_min, amount) of each stretch in which an infusion runs."""
         if self.duration_min is None:
             return
-        steps = self.rate_steps and tuple((rate * minutes / 60, minutes) for rate, minutes in self.rate_steps)
-        stop = float("inf") if self.stopped_at_min is None else self.stopped_at_min
-        for start, duration, amount in _run(
-            steps or ((self.amount or 0.0, self.duration_min),), self.pauses
-        ):
-            if start < stop:
-                given = min(duration, stop - start)
-                yield start, given, amount * (given / duration)
+        steps = [(rate * minutes / 60, minutes) for rate, minutes in self.rate_steps]
+        steps = steps or [(self.amount or 0.0, self.duration_min)]
+        yield from stretches(steps, self.pauses, self.stopped_at_min)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,12 +272,12 @@ class TherapySession:
         """Return a session whose therapy and duration have been checked."""
         treatment = find_treatment(therapy)
         if treatment.kind == "drug":
-            raise refused("therapy", must="a therapy or a procedure", got=f"{treatment.name}, a drug")
+            raise refused(field="therapy", must="a therapy or a procedure", got=f"{treatment.name}, a drug")
         if duration_min is not None:
             duration_min = within("session_duration_min", "duration_min", duration_min, of=treatment.name)
         elif treatment.kind == "therapy":
             cure = f"Write '{treatment.name} 50 min'."
-            raise refused("duration_min", must="given", got="nothing", of=treatment.name, cure=cure)
+            raise refused(field="duration_min", must="given", got="nothing", of=treatment.name, cure=cure)
         return cls(therapy=treatment.name, duration_min=duration_min)
 
 
@@ -289,7 +288,7 @@ def _route(route: Route | str) -> Route:
     try:
         return Route(route)
     except ValueError:
-        raise unknown("route", str(route), [member.value for member in Route]) from None
+        raise unknown(kind="route", name=str(route), known=[member.value for member in Route]) from None
 
 
 def _one_of(field: str, value: str, known: Sequence[str]) -> str:
@@ -303,9 +302,11 @@ def _stepped(
 ) -> tuple[tuple[tuple[float, float], ...], float, AmountUnit, float]:
     """Return the steps as floats, and the amount, its unit and the duration that they add up to."""
     if route is not Route.IV_INFUSION:
-        raise refused("rate_steps", must="given by intravenous infusion", got=f"the route {route.value}")
+        raise refused(
+            field="rate_steps", must="given by intravenous infusion", got=f"the route {route.value}"
+        )
     if rate_unit is None:
-        raise refused("rate_unit", must="'mg/h' or 'mg/kg/h'", got="nothing")
+        raise refused(field="rate_unit", must="'mg/h' or 'mg/kg/h'", got="nothing")
     unit = cast(RateUnit, _one_of("rate_unit", rate_unit, get_args(RateUnit)))
     steps = tuple(
         (
@@ -323,11 +324,13 @@ def _amount(drug: Drug, amount: float | None, unit: AmountUnit, salt: SaltForm) 
     if not drug.is_active:
         if amount is not None:
             cure = f"Write '{drug.name} intramuscular' or '{drug.name} iv over 40 min'."
-            raise refused("amount", must="left out", got=f"{shortest(amount)} {unit}", of=drug.name, cure=cure)
+            raise refused(
+                field="amount", must="left out", got=f"{shortest(amount)} {unit}", of=drug.name, cure=cure
+            )
         return None
     if amount is None:
         cure = f"Write '{drug.name} 0.5 mg/kg' or '{drug.name} 35 mg'."
-        raise refused("amount", must="given", got="nothing", of=drug.name, cure=cure)
+        raise refused(field="amount", must="given", got="nothing", of=drug.name, cure=cure)
     value = positive("amount", amount, of=drug.name)
     _check_maximum(drug, value, unit)
     return value
@@ -341,7 +344,7 @@ def _check_maximum(drug: Drug, amount: float, unit: AmountUnit) -> None:
     if amount > highest:
         smaller = unit.replace("mg", "ug")
         raise refused(
-            "amount",
+            field="amount",
             must=f"at most {shortest(highest)} {unit} ({RULES})",
             got=f"{shortest(amount)} {unit}",
             of=drug.name,
@@ -353,11 +356,13 @@ def _duration(route: Route, duration_min: float | None) -> float | None:
     if route is not Route.IV_INFUSION:
         if duration_min is not None:
             cure = "Only an intravenous infusion has one."
-            raise refused("duration_min", must="left out", got=duration_min, of=f"route {route}", cure=cure)
+            raise refused(
+                field="duration_min", must="left out", got=duration_min, of=f"route {route}", cure=cure
+            )
         return None
     if duration_min is None:
         cure = "Write 'iv over 40 min', or 'iv bolus' for an injection at once."
-        raise refused("duration_min", must="given", got="nothing", of="an iv_infusion", cure=cure)
+        raise refused(field="duration_min", must="given", got="nothing", of="an iv_infusion", cure=cure)
     cure = _duration_cure(duration_min)
     return within("infusion_duration_min", "duration_min", duration_min, of="an iv_infusion", cure=cure)
 
@@ -371,52 +376,13 @@ def _duration_cure(duration_min: float) -> str:
     return ""
 
 
-def _interruptions(
-    route: Route,
-    duration_min: float | None,
-    pauses: Sequence[tuple[float, float]],
-    stopped_at_min: float | None,
-) -> tuple[tuple[tuple[float, float], ...], float | None]:
-    """Return pauses in order of time, and the stop, both inside the infusion."""
-    if duration_min is None:
-        field = "stopped_at_min" if stopped_at_min is not None else "pauses"
-        if pauses or stopped_at_min is not None:
-            cure = "Injections, sprays and tablets cannot be stopped or paused."
-            raise refused(field, must="left out", got=f"the route {route}", of="an order", cure=cure)
-        return (), None
-    ordered = tuple(sorted((finite("pauses", a), finite("pauses", b)) for a, b in pauses))
-    end_min = duration_min
-    for start, end in ordered:
-        _check_pause(start, end, end_min)
-        end_min += end - start
-    for (_, end), (start, _) in pairwise(ordered):
-        if start <= end:
-            raise refused("pauses", must="apart from each other", got=f"{shortest(start)} before {shortest(end)}")
-    return ordered, _stop(stopped_at_min, end_min, ordered)
-
-
-def _check_pause(start_min: float, end_min: float, infusion_end_min: float) -> None:
-    got = f"{shortest(start_min)}-{shortest(end_min)}"
-    if end_min <= start_min:
-        raise refused("pauses", must="from an earlier to a later minute", got=got)
-    if not 0 < start_min < infusion_end_min:
-        must = f"within the infusion, which would run from 0 to {shortest(infusion_end_min)} min"
-        raise refused("pauses", must=must, got=got)
-
-
-def _stop(
-    stopped_at_min: float | None, end_min: float, pauses: tuple[tuple[float, float], ...]
-) -> float | None:
-    if stopped_at_min is None:
-        return None
-    stop = finite("stopped_at_min", stopped_at_min)
-    if not 0 < stop < end_min:
-        must = f"within the infusion, which would run from 0 to {shortest(end_min)} min"
-        raise refused("stopped_at_min", must=must, got=shortest(stop))
-    if pauses and pauses[-1][0] >= stop:
-        must = f"later than the start of every pause, the last at {shortest(pauses[-1][0])} min"
-        raise refused("stopped_at_min", must=must, got=shortest(stop))
-    return stop
+def _check_uninterrupted(
+    route: Route, pauses: Sequence[tuple[float, float]], stopped_at_min: float | None
+) -> None:
+    if pauses or stopped_at_min is not None:
+        field = "pauses" if stopped_at_min is None else "stopped_at_min"
+        cure = "Injections, sprays and tablets cannot be stopped or paused."
+        raise refused(field, must="left out", got=f"the route {route}", of="an order", cure=cure)
 
 
 def _hold(route: Route, hold_min: float | None, spat_out: bool) -> float | None:  # noqa: FBT001 (private)
@@ -429,22 +395,20 @@ def _hold(route: Route, hold_min: float | None, spat_out: bool) -> float | None:
     return None
 
 
-def _check_devices(
-    drug: Drug, route: Route, amount: float | None, unit: AmountUnit, salt: SaltForm
-) -> None:
+def _check_devices(drug: Drug, route: Route, amount: float | None, unit: AmountUnit, salt: SaltForm) -> None:
     spray = device(drug.name, route)
     if spray is None or amount is None:
         return
     if unit != "mg":
         cure = f"One device holds {shortest(spray.amount_mg)} mg ({RULES})."
-        raise refused("amount_unit", must="'mg'", got=repr(unit), of=f"{drug.name} {route}", cure=cure)
+        raise refused(field="amount_unit", must="'mg'", got=repr(unit), of=f"{drug.name} {route}", cure=cure)
     count = _device_count(drug, spray, amount, salt)
     if isinstance(count, int):
         return
     whole = int(count) + 1
     message = (
-        f"{shortest(amount)} mg of {drug.name} is no multiple of the device of {shortest(spray.amount_mg)} mg "
-        f"of base ({RULES}): the last device is given in part. "
+        f"{shortest(amount)} mg of {drug.name} is no multiple of the device of "
+        f"{shortest(spray.amount_mg)} mg of base ({RULES}): the last device is given in part. "
         f"Order {shortest(spray.amount_mg * whole)} mg for {whole} whole devices."
     )
     warnings.warn(message, ResultWarning, stacklevel=3)
@@ -470,32 +434,13 @@ def _device_amounts(drug: Drug, route: Route, amount: float | None, salt: str) -
     return (amount / count,) * full + (amount * (count - full) / count,)
 
 
-def _run(
-    steps: Sequence[tuple[float, float]], pauses: Sequence[tuple[float, float]]
-) -> Iterator[tuple[float, float, float]]:
-    """Yield (start_min, duration_min, amount) of each stretch between steps and pauses."""
-    waiting = list(pauses)
-    clock = 0.0
-    for amount, duration in steps:
-        left = duration
-        while waiting and waiting[0][0] < clock + left:
-            pause_from, pause_to = waiting.pop(0)
-            if pause_from > clock:
-                yield clock, pause_from - clock, amount * ((pause_from - clock) / duration)
-            left -= pause_from - clock
-            clock = pause_to
-        if left > 0:
-            yield clock, left, amount * (left / duration)
-            clock += left
-
-
 def _weight(weight_kg: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
     """Return the weight as a float or a float array, or raise where a value is outside its limit."""
     weight = np.asarray(weight_kg)
     try:
         weight = weight.astype(np.float64)
     except (TypeError, ValueError):
-        raise refused("weight_kg", must=str(limit("weight_kg")), got=repr(weight_kg)) from None
+        raise refused(field="weight_kg", must=str(limit("weight_kg")), got=repr(weight_kg)) from None
     outside = ~((weight >= limit("weight_kg").low) & (weight <= limit("weight_kg").high))
     if outside.any():
         raise _weight_error(weight, outside)

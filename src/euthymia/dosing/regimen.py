@@ -30,7 +30,7 @@ class Phase:
     def create(cls, *, item: Item, schedule: Schedule | None = None) -> Phase:
         """Return a phase; without a schedule the item is given once."""
         if not isinstance(item, Order | TherapySession):
-            raise refused("item", must="an Order or a TherapySession", got=repr(item))
+            raise refused(field="item", must="an Order or a TherapySession", got=repr(item))
         return cls(item=item, schedule=schedule or Once())
 
 
@@ -51,10 +51,12 @@ class Clause:
             overlap.
         """
         if not phases:
-            raise refused("phases", must="at least one phase", got="none")
+            raise refused(field="phases", must="at least one phase", got="none")
         if len(phases) > 1 and any(isinstance(phase.schedule, AfterEachDose) for phase in phases):
             cure = "Put it into a clause of its own, after a ';'."
-            raise refused("phases", must="without 'then' beside 'after each dose'", got="both", cure=cure)
+            raise refused(
+                field="phases", must="without 'then' beside 'after each dose'", got="both", cure=cure
+            )
         clause = cls(phases=(_from_zero(phases[0]), *phases[1:]))
         if isinstance(phases[0].schedule, AfterEachDose):
             _check_dose_is_another(phases[0].item)
@@ -65,10 +67,7 @@ class Clause:
     @property
     def next_h(self) -> float | None:
         """When the last phase would go on, on the clock of the clause; None where it has no interval."""
-        following = None
-        for _, following in _walk(self):
-            pass
-        return following
+        return list(_walk(self))[-1][1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +96,7 @@ class Regimen:
             infusions that follow each dose overlap.
         """
         if not clauses:
-            raise refused("clauses", must="at least one clause", got="none")
+            raise refused(field="clauses", must="at least one clause", got="none")
         regimen = cls(clauses=tuple(clauses), name=name)
         starts_h = ketamine_starts_h(regimen)
         for clause in regimen.clauses:
@@ -105,7 +104,7 @@ class Regimen:
                 if not starts_h:
                     cure = "Add a clause such as 'ketamine 0.5 mg/kg iv over 40 min'."
                     must = "used beside an order of a ketamine"
-                    raise refused("after each dose", must=must, got="none in the regimen", cure=cure)
+                    raise refused(field="after each dose", must=must, got="none in the regimen", cure=cure)
                 _check_overlap(clause_items(clause, starts_h))
         return regimen
 
@@ -144,7 +143,7 @@ class Regimen:
             return self.items[-1][0] + horizon().after_last_item_h
         starts_h = [start_h for start_h, item in self.items if isinstance(item, Order)]
         if not starts_h:
-            raise refused("pk_only", must="false for a regimen without drugs", got="true")
+            raise refused(field="pk_only", must="false for a regimen without drugs", got="true")
         return starts_h[-1] + horizon().after_last_dose_h
 
 
@@ -187,7 +186,7 @@ def append(first: Regimen, second: Regimen, *, at_h: float | None = None) -> Reg
     """
     one_each = len(first.clauses) == len(second.clauses) == 1
     if at_h is None and not one_each:
-        raise refused("at_h", must="given where a regimen has several clauses", got="nothing")
+        raise refused(field="at_h", must="given where a regimen has several clauses", got="nothing")
     if not one_each:
         later = shift(_fixed(second), by_h=at_h or 0.0)
         return Regimen.create(clauses=(*_fixed(first).clauses, *later.clauses), name=first.name)
@@ -205,7 +204,7 @@ def repeat(regimen: Regimen, *, times: int, every_h: float) -> Regimen:
     Items "after each dose" follow the doses of every repetition.
     """
     if not isinstance(times, int) or isinstance(times, bool) or times < 1:
-        raise refused("times", must="a whole number above 0", got=times)
+        raise refused(field="times", must="a whole number above 0", got=times)
     every_h = within("interval_h", "every_h", every_h)
     clauses = []
     for clause in regimen.clauses:
@@ -247,7 +246,9 @@ def _is_ketamine(item: Item) -> bool:
 def _check_dose_is_another(item: Item) -> None:
     if _is_ketamine(item):
         must = "used for another treatment than the ketamine that it follows"
-        raise refused("after each dose", must=must, got=item.drug if isinstance(item, Order) else "a therapy")
+        raise refused(
+            field="after each dose", must=must, got=item.drug if isinstance(item, Order) else "a therapy"
+        )
 
 
 def _walk(clause: Clause) -> Iterator[tuple[tuple[float, ...], float | None]]:
@@ -258,7 +259,7 @@ def _walk(clause: Clause) -> Iterator[tuple[tuple[float, ...], float | None]]:
         times_h, following = _phase_times(phase.schedule, following)
         if last_h is not None and times_h[0] - last_h < TIME_TOLERANCE_H:
             must = f"later than the last item of the phase before, {shortest(last_h)} h"
-            raise refused("then", must=must, got=f"{shortest(times_h[0])} h")
+            raise refused(field="then", must=must, got=f"{shortest(times_h[0])} h")
         last_h = times_h[-1]
         yield times_h, following
 
@@ -277,7 +278,7 @@ def _phase_times(schedule: Schedule, start_h: float | None) -> tuple[tuple[float
 
 
 def _no_interval() -> InvalidInputError:
-    cure = "Give the phase before a pattern ('weekly x 1'), or the phase after it a time ('at 72 h', 'from 72 h')."
+    cure = "Give the phase before it a pattern ('weekly x 1'), or the phase after it a time ('at 72 h')."
     return refused("then", must="used after a phase with an interval", got="a phase without one", cure=cure)
 
 
@@ -292,8 +293,8 @@ def _check_overlap(items: Sequence[TimedItem]) -> None:
             if second_h < end_h - TIME_TOLERANCE_H:
                 must = "apart in time within one clause"
                 got = f"{first_h:g} h to {end_h:g} h, and a next one from {second_h:g} h"
-                cure = "Give them longer intervals, or write parallel clauses with ';' if both lines run at once."
-                raise refused("infusions", must=must, got=got, of=drug, cure=cure)
+                cure = "Lengthen the interval, or write parallel clauses with ';' if both lines run at once."
+                raise refused(field="infusions", must=must, got=got, of=drug, cure=cure)
 
 
 def _from_zero(phase: Phase) -> Phase:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from euthymia.dosing.limits import limit, refused, shortest, within
 
@@ -72,9 +73,9 @@ class Repeated:
         offsets_h, period_h = _pattern(pattern, every_h)
         if count is None and length_h is None:
             cure = "Write 'x 8' for 8 items or 'for 4 weeks'."
-            raise refused("count", must="given, for a pattern has no end of its own", got="nothing", cure=cure)
+            raise refused(field="count", must="given, for a pattern has no end", got="nothing", cure=cure)
         if count is not None and length_h is not None:
-            raise refused("count", must="given without a length of time", got="both")
+            raise refused(field="count", must="given without a length of time", got="both")
         schedule = cls(
             offsets_h=offsets_h,
             period_h=period_h,
@@ -133,25 +134,25 @@ Schedule = Once | Repeated | AtTimes | AfterEachDose
 
 def _pattern(pattern: str | None, every_h: float | None) -> tuple[tuple[float, ...], float]:
     if (pattern is None) == (every_h is None):
-        raise refused("pattern", must="given, or else every_h", got="both" if pattern else "neither")
+        raise refused(field="pattern", must="given, or else every_h", got="both" if pattern else "neither")
     if every_h is not None:
         return (0.0,), within("interval_h", "every_h", every_h)
     if pattern not in PATTERNS:
-        raise refused("pattern", must=f"one of {', '.join(PATTERNS)}", got=repr(pattern))
+        raise refused(field="pattern", must=f"one of {', '.join(PATTERNS)}", got=repr(pattern))
     return PATTERNS[pattern]
 
 
 def _count(count: float) -> int:
     allowed = limit("item_count")
     if not isinstance(count, int) or isinstance(count, bool) or count not in allowed:
-        raise refused("count", must=f"a whole number, {allowed}", got=shortest(count))
+        raise refused(field="count", must=f"a whole number, {allowed}", got=shortest(count))
     return count
 
 
 def _length(length_h: float) -> float:
     result = within("time_h", "length_h", length_h)
     if result <= TIME_TOLERANCE_H:
-        raise refused("length_h", must="above 0", got=shortest(result))
+        raise refused(field="length_h", must="above 0", got=shortest(result))
     return result
 
 
@@ -159,6 +160,6 @@ def _distinct(field: str, values: Sequence[float]) -> tuple[float, ...]:
     if not values:
         raise refused(field, must="at least one time", got="none")
     ordered = tuple(sorted(within("time_h", field, value) + 0.0 for value in values))
-    if any(later - earlier <= TIME_TOLERANCE_H for earlier, later in zip(ordered, ordered[1:], strict=False)):
+    if any(later - earlier <= TIME_TOLERANCE_H for earlier, later in pairwise(ordered)):
         raise refused(field, must="different from each other", got=", ".join(map(shortest, ordered)))
     return ordered

@@ -14,12 +14,14 @@ from euthymia.errors import InvalidInputError, nearest, unknown
 
 TokenKind = Literal["number", "word", "sign", "end"]
 
+_TIMES = "\u00d7"
 _MINUS = "-\u2212\u2013\u2014"  # hyphen, minus sign, en dash, em dash
 _TOKEN = re.compile(
     rf"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     rf"|(?P<word>[A-Za-zµμ]+(?:-[A-Za-z]+)*)"
-    rf"|(?P<sign>[;,/()×{_MINUS}])"
+    rf"|(?P<sign>[;,/(){_TIMES}{re.escape(_MINUS)}])"
 )
+_KINDS: dict[str, TokenKind] = {"number": "number", "word": "word", "sign": "sign"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +55,11 @@ def _scan(text: str) -> Iterator[Token]:
         if match is None:
             message = f"A regimen cannot contain {text[place]!r}."
             raise InvalidInputError(pointed(message, text, place, place + 1))
-        kind, found = ("number", "word", "sign")[int(match.lastindex or 1) - 1], match[0]
+        kind, found = _KINDS[match.lastgroup or "sign"], match[0]
         if kind == "number" and not math.isfinite(float(found)):
             raise InvalidInputError(pointed("The number is too large.", text, place, match.end()))
         if kind == "sign":
-            found = "-" if found in _MINUS else "x" if found == "×" else found
+            found = "-" if found in _MINUS else "x" if found == _TIMES else found
         yield Token(kind="word" if found == "x" else kind, text=found, start=place, end=match.end())
         place = match.end()
     end = len(text.rstrip())
@@ -128,7 +130,7 @@ class Reader:
         """Take one of the words of a table and return what it stands for, or raise."""
         if self.word not in units:
             if self.token.kind == "word":
-                raise self.unknown("unit", units)
+                raise self.unknown(kind="unit", known=units)
             raise self.unexpected(expected)
         return units[self.advance().text.lower()]
 

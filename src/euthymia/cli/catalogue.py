@@ -1,0 +1,147 @@
+"""``sets``, ``routes``, ``variables``, ``cite``: what there is, and where it comes from."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from euthymia.cli import options, show
+from euthymia.errors import InvalidInputError
+
+
+def sets(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show every parameter of this set.")] = None,
+    json: options.Json = False,  # noqa: FBT002
+    csv: options.Csv = False,  # noqa: FBT002
+) -> None:
+    """List the parameter sets, or the parameters of one.
+
+    Example: euthymia sets perez-ruixo-2021
+    """
+    from euthymia.model.parameters import load_parameters, set_names
+
+    if name is None:
+        rows = [
+            {
+                "set": one,
+                "title": (found := load_parameters(one)).title,
+                "drugs": ", ".join(found.drugs),
+                "ways": ", ".join(found.ways),
+                "weight_kg": "{:g}–{:g}".format(*found.valid.weight_kg),  # noqa: RUF001
+                "age_years": "{:g}–{:g}".format(*found.valid.age_years),  # noqa: RUF001
+                "site": found.site,
+            }
+            for one in set_names()
+        ]
+        _print(rows, is_json=json, is_csv=csv)
+        return
+    found = load_parameters(name)
+    rows = [
+        {
+            "field": row.field,
+            "value": f"{row.value:g}",
+            "unit": row.unit,
+            "spread": _spread(row),
+            "range": f"{row.low:g}–{row.high:g}",  # noqa: RUF001
+            "tag": row.tag,
+            "source": row.source,
+            "location": row.location,
+            "confidence": row.confidence,
+            "note": row.note,
+        }
+        for row in found.rows.values()
+    ]
+    if not json and not csv:
+        print(f"{found.title}\n{found.summary}\nPopulation: {found.population}\nSay with it: {found.disclaimer}")
+    _print(rows, is_json=json, is_csv=csv, hidden=("location", "confidence", "note"))
+
+
+def routes(json: options.Json = False, csv: options.Csv = False) -> None:  # noqa: FBT002
+    """List the routes: how they are written, where the drug goes, setting, approval, sources.
+
+    Example: euthymia routes
+    """
+    from euthymia.tables import read_table
+
+    _print([dict(row) for row in read_table("routes.csv")], is_json=json, is_csv=csv, hidden=("sources",))
+
+
+def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:  # noqa: FBT002
+    """List every observable: name, unit, meaning, layer.
+
+    Example: euthymia variables
+    """
+    from euthymia.model.variables import variables
+
+    rows = [
+        {"name": one.stem, "unit": one.unit, "meaning": one.meaning, "layer": one.layer} for one in variables().values()
+    ]
+    _print(rows, is_json=json, is_csv=csv)
+
+
+def cite(
+    result: Annotated[
+        Path | None, typer.Argument(metavar="[RESULT]", help="A JSON result or run folder; left out: all sources.")
+    ] = None,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print BibTeX.")] = False,  # noqa: FBT002
+    json: options.Json = False,  # noqa: FBT002
+) -> None:
+    """List the papers behind a result, or all sources.
+
+    Example: euthymia cite run/result.json --bibtex
+    """
+    from euthymia.citations import cite as cite_keys
+    from euthymia.citations import format_source, load_sources, to_bibtex
+
+    keys = load_sources() if result is None else _keys_of(result)
+    found = cite_keys(keys)
+    if json:
+        print(json_module.dumps([{"key": one.key, "reference": format_source(one), "doi": one.doi} for one in found], indent=1))
+        return
+    for one in found:
+        print(to_bibtex(one) if bibtex else f"{one.key}: {format_source(one)}")
+
+
+def _keys_of(result: Path) -> list[str]:
+    path = result / "result.json" if result.is_dir() else result
+    try:
+        document = json_module.loads(path.read_text(encoding="utf-8"))
+        return list(document["provenance"]["sources"])
+    except FileNotFoundError:
+        raise InvalidInputError(
+            f"'RESULT' must be a JSON result or a run folder. Got {str(result)!r}, which does not exist. "
+            "Make one with 'euthymia simulate ... --out run'."
+        ) from None
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        raise InvalidInputError(
+            f"'RESULT' must be JSON made by 'euthymia simulate --json' or '--out'. Got {str(result)!r}."
+        ) from None
+
+
+def _spread(row: Any) -> str:
+    if row.distribution == "fixed":
+        return "–"  # noqa: RUF001
+    shared = f" (with {row.draw_with})" if row.draw_with else ""
+    return f"{row.distribution}, SD {row.sd:.3g}{shared}"
+
+
+def _print(
+    rows: list[dict[str, str]], *, is_json: bool = False, is_csv: bool = False, hidden: tuple[str, ...] = ()
+) -> None:
+    """Print rows as a table, JSON or CSV; the table leaves out the hidden columns."""
+    if is_json:
+        print(json_module.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if is_csv:
+        import csv as csv_module
+        import sys
+
+        writer = csv_module.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    columns = [name for name in rows[0] if name not in hidden]
+    show.table(columns, [[row[name] for name in columns] for row in rows])

@@ -1,0 +1,114 @@
+"""``euthymia evidence``: published results beside the model's."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from euthymia.cli import options, show
+from euthymia.errors import unknown
+
+if TYPE_CHECKING:
+    from euthymia.evidence.compare import Comparison
+
+app = typer.Typer(help="Published results beside the model's.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _evidence() -> None:
+    """Published results beside the model's."""
+
+
+@app.command("pk")
+def pk(
+    parameters: Annotated[
+        str | None, typer.Option("--parameters", metavar="NAME", help="Only this set; by default all that cover a row.")
+    ] = None,
+    role: Annotated[str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)] = None,
+    misfits: Annotated[bool, typer.Option("--misfits", help="Only numbers that fit badly, with the reason.")] = False,  # noqa: FBT002
+    report: options.Report = None,
+    json: options.Json = False,  # noqa: FBT002
+    csv: options.Csv = False,  # noqa: FBT002
+    quiet: options.Quiet = False,  # noqa: FBT002
+) -> None:
+    """Show every published exposure beside the model's, with ratio and verdict.
+
+    Example: euthymia evidence pk --parameters composed --misfits
+    """
+    from euthymia.evidence.compare import compare_exposures, is_misfit
+    from euthymia.evidence.records import Role
+    from euthymia.model.parameters import load_parameters
+
+    if parameters is not None:
+        load_parameters(parameters)
+    if role is not None and role not in {one.value for one in Role}:
+        raise unknown("role", role, [one.value for one in Role])
+    found = [one for one in compare_exposures(parameters=parameters) if role in (None, one.role)]
+    if misfits:
+        found = [one for one in found if is_misfit(one)]
+    if json:
+        print(json_module.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+    elif csv:
+        _csv(found)
+    else:
+        columns = ("row", "role", "study", "set", "analyte", "quantity", "published", "model", "ratio", "verdict")
+        show.table(columns, [row_of(one) for one in found], right=(6, 7, 8))
+        print(summary(found))
+        if misfits:
+            for text in dict.fromkeys(f"{one.row_id}: {one.comment}" for one in found):
+                print(text)
+    if report is not None:
+        _write_report(found, report)
+        show.note(f"Wrote {report}", is_quiet=quiet)
+
+
+def row_of(one: Comparison) -> list[str]:
+    """Return the cells of one comparison."""
+    ratio = "–" if one.ratio is None else f"{one.ratio:.2f}"  # noqa: RUF001
+    simulated = "–" if one.simulated is None else show.significant(one.simulated)  # noqa: RUF001
+    quantity = f"{one.quantity} ({one.unit})" if one.unit not in ("", "1") else one.quantity
+    return [one.row_id, one.role, one.study, one.parameters, one.analyte, quantity, published(one), simulated, ratio, one.verdict]
+
+
+def published(one: Comparison) -> str:
+    """Return the published number with its spread."""
+    value = "" if one.observed is None else f"{one.observed:.4g}"
+    if one.low is None or one.high is None:
+        return value or "–"  # noqa: RUF001
+    return f"{value} ({one.low:.4g}–{one.high:.4g})".strip()  # noqa: RUF001
+
+
+def summary(found: list[Comparison]) -> str:
+    """Return how many numbers were compared and how they fit, by role."""
+    from euthymia.evidence.compare import is_misfit
+
+    lines = []
+    for role in dict.fromkeys(one.role for one in found):
+        compared = [one for one in found if one.role == role and one.ratio is not None]
+        fit = sum(not is_misfit(one) for one in compared)
+        lines.append(f"{role}: {fit} of {len(compared)} numbers within their spread or within 20 %")
+    not_run = len({one.row_id for one in found if one.verdict.startswith("not run")})
+    return "\n".join([*lines, f"{not_run} rows not run, with the reason; none is dropped because it fits badly."])
+
+
+def _csv(found: list[Comparison]) -> None:
+    import csv as csv_module
+    import sys
+
+    rows = [asdict(one) for one in found]
+    writer = csv_module.DictWriter(sys.stdout, list(rows[0]) if rows else ["row_id"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_report(found: list[Comparison], path: Path) -> None:
+    from euthymia.cli.reports import evidence_report
+    from euthymia.files.writing import check_writable, write_whole
+
+    check_writable(path)
+    html = evidence_report(found)
+    write_whole(path, lambda target: target.write_text(html, encoding="utf-8"))

@@ -1,0 +1,226 @@
+"""``euthymia simulate``: a regimen or an event table to curves and exposure."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from euthymia.cli import options, show
+from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
+
+if TYPE_CHECKING:
+    from euthymia.model.parameters import ParameterSet
+    from euthymia.model.trajectory import Trajectory
+    from euthymia.population.patient import Patient
+
+SITES = ("arterial", "venous", "both")
+
+
+def simulate(
+    regimen: Annotated[str, typer.Argument(metavar="REGIMEN|FILE.csv", help="In the dosing language, or an event table.")],
+    patients: options.Patients = None,
+    seed: options.Seed = 1,
+    parameters: options.Parameters = "composed",
+    overrides: options.Overrides = None,
+    weight_kg: options.WeightKg = 70.0,
+    age_years: options.AgeYears = None,
+    ancestry: options.Ancestry = None,
+    hepatic: options.Hepatic = None,
+    comedication: options.Comedication = None,
+    days: options.Days = None,
+    times: Annotated[
+        str | None, typer.Option("--times", metavar="H,H,...", help="Hours to report, ascending.", show_default=False)
+    ] = None,
+    observe: Annotated[str, typer.Option("--observe", help="Where ketamine is sampled: arterial, venous or both.")] = "both",
+    variables: Annotated[
+        str | None,
+        typer.Option("--variables", metavar="NAME,...", help="Variables, or 'all'; by default totals.", show_default=False),
+    ] = None,
+    drug: Annotated[str, typer.Option("--drug", help="Drug of an event table without a DRUG column.")] = "ketamine",
+    unit: options.Unit = "ng/mL",
+    individuals: Annotated[bool, typer.Option("--individuals", help="Add each patient's values to --json and --csv.")] = False,  # noqa: FBT002
+    report: options.Report = None,
+    out: options.Out = None,
+    json: options.Json = False,  # noqa: FBT002
+    csv: options.Csv = False,  # noqa: FBT002
+    quiet: options.Quiet = False,  # noqa: FBT002
+) -> None:
+    """Simulate concentrations and exposure after a regimen.
+
+    Example: euthymia simulate "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8" --patients 1000 --report out.html
+    """
+    from euthymia.files.results import check_out, write_result
+    from euthymia.files.writing import check_writable
+    from euthymia.model.parameters import load_parameters, parse_override
+    from euthymia.model.variables import CONCENTRATION_UNITS
+    from euthymia.population.patient import Patient
+
+    if json and csv:
+        raise InvalidInputError("'--json' and '--csv' both want standard output. Give one; '--out' writes more files.")
+    if unit not in CONCENTRATION_UNITS:
+        raise unknown("unit of concentration", unit, CONCENTRATION_UNITS)
+    if observe not in SITES:
+        raise unknown("sampling site", observe, SITES)
+    if out is not None:
+        check_out(out)
+    if report is not None:
+        check_writable(report)
+    chosen = load_parameters(parameters).with_overrides(dict(parse_override(text) for text in overrides or ()))
+    patient = Patient.create(
+        weight_kg=weight_kg,
+        age_years=age_years,
+        ancestry=ancestry,
+        hepatic_class=hepatic,
+        comedications=comedication or (),
+    )
+    wanted_h = None if times is None else _numbers("--times", times)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResultWarning)
+        course = _run(regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet)
+    show.warn([str(one.message) for one in caught if issubclass(one.category, ResultWarning)], is_quiet=quiet)
+    command = sys.argv[1:] or ["simulate", regimen]
+    _to_standard_output(course, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
+    if out is not None:
+        for path in write_result(course, out, unit=unit, command=command):
+            show.note(f"Wrote {path}", is_quiet=quiet)
+    if report is not None:
+        _write_report(course, chosen, unit, report)
+        show.note(f"Wrote {report}", is_quiet=quiet)
+
+
+def _run(
+    text: str,
+    chosen: ParameterSet,
+    patient: Patient,
+    patients: int | None,
+    seed: int,
+    times_h: list[float] | None,
+    days: float | None,
+    variables: str | None,
+    observe: str,
+    drug: str,
+    *,
+    is_quiet: bool,
+) -> Trajectory:
+    from euthymia.population.simulate import simulate as simulate_regimen
+    from euthymia.population.simulate import simulate_subjects
+
+    if not _is_file(text):
+        from euthymia.dosing.notation import parse_regimen
+
+        plan = parse_regimen(text)
+        drugs = [dose.drug for dose in plan.doses(70.0)]
+        with show.progress("Simulating", is_quiet=is_quiet) as on_done:
+            return simulate_regimen(
+                plan,
+                patients=patients,
+                patient=patient,
+                parameters=chosen,
+                seed=seed,
+                times_h=times_h,
+                days=days,
+                variables=_variables(variables, observe, chosen, drugs),
+                on_done=on_done,
+            )
+    from euthymia.files.events import read_events
+
+    events = read_events(Path(text), drug=drug, patient=patient, virtual_per_id=patients)
+    for line in events.notes:
+        show.note(f"note: {line}", is_quiet=is_quiet)
+    drugs = [given.dose.drug for one in events.subjects for epoch in one.epochs for given in epoch.given]
+    with show.progress("Simulating", is_quiet=is_quiet) as on_done:
+        return simulate_subjects(
+            events.subjects,
+            is_random=patients is not None,
+            parameters=chosen,
+            seed=seed,
+            times_h=times_h if times_h is not None else events.times_h,
+            days=days,
+            variables=_variables(variables, observe, chosen, drugs),
+            regimen=events.text,
+            on_done=on_done,
+        )
+
+
+def _is_file(text: str) -> bool:
+    return text.lower().endswith((".csv", ".tsv", ".txt", ".dat")) or Path(text).is_file()
+
+
+def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: list[str]) -> list[str]:
+    """Return the stems to show: totals (or the one enantiomer given) at the sites asked for."""
+    from euthymia.population.simulate import offered_stems
+
+    offered = offered_stems(chosen, drugs)
+    if asked is not None and asked != "all":
+        return [name.strip() for name in asked.split(",") if name.strip()]
+    other = {"arterial": "venous", "venous": "arterial"}.get(observe)
+    at_site = [name for name in offered if other is None or not name.endswith(f"_{other}")]
+    if observe != "both" and not any(name.endswith(f"_{observe}") for name in offered):
+        sites = sorted({name.rsplit("_", 1)[1] for name in offered} & {"arterial", "venous", "plasma"})
+        raise invalid("--observe", must=f"{' or '.join(sites)} or both for the set {chosen.name!r}", got=repr(observe))
+    if asked == "all":
+        return at_site
+    letters = {name[:2] for name in offered if name[:2] in ("s_", "r_")}
+    is_both = len(letters) == 2
+    return [name for name in at_site if (name[:2] in letters) != is_both] or at_site
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+    except ValueError:
+        raise invalid(option, must="numbers separated by commas, such as 0,0.5,1", got=repr(text)) from None
+
+
+def _to_standard_output(
+    course: Trajectory, unit: str, command: list[str], *, is_json: bool, is_csv: bool, with_individuals: bool
+) -> None:
+    from euthymia.files.results import dump_json, quantile_table, simulation_json
+
+    if is_json:
+        document = simulation_json(course, unit=unit, command=command, with_individuals=with_individuals)
+        sys.stdout.write(dump_json(document))
+    elif is_csv:
+        frame = course.to_polars(unit=unit) if with_individuals else quantile_table(course, unit=unit)
+        sys.stdout.write(frame.write_csv())
+    else:
+        _print_table(course, unit)
+
+
+def _print_table(course: Trajectory, unit: str) -> None:
+    """Print what was simulated and the exposure of each variable."""
+    made = course.provenance
+    is_typical = course.patients == ("typical",)
+    who = "typical patient" if is_typical else f"{len(course.patients)} patients"
+    low, high = made.weight_kg
+    weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"  # noqa: RUF001
+    print(f"{made.regimen}")
+    print(f"{who}, {weight}; set {made.parameters}; horizon {course.times_h[-1]:g} h; seed {made.seed}; euthymia {made.version}")
+    rows = []
+    for variable in course.variables():
+        one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
+        columns = (one.cmax, one.tmax_h, one.auc_horizon, one.auc_infinity, one.half_life_h)
+        rows.append([variable.meaning, *(show.spread(_quantiles(values), is_typical=is_typical) for values in columns)])
+    heads = ("", f"Cmax ({unit})", "Tmax (h)", f"AUC to horizon (h·{unit})", "AUC to infinity", "half-life (h)")
+    show.table(heads, rows, right=(1, 2, 3, 4, 5))
+    fraction = show.spread(_quantiles(course.bioavailable_fraction), is_typical=is_typical)
+    print(f"bioavailable fraction {fraction}" + ("" if is_typical else "; median (5–95 % of patients)"))  # noqa: RUF001
+    print(show.NOT_A_DEVICE)
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    known = values[np.isfinite(values)]
+    return np.quantile(known, (0.05, 0.5, 0.95)) if len(known) else np.full(3, np.nan)
+
+
+def _write_report(course: Trajectory, chosen: ParameterSet, unit: str, path: Path) -> None:
+    from euthymia.cli.reports import simulation_report
+    from euthymia.files.writing import write_whole
+
+    html = simulation_report(course, chosen, unit=unit)
+    write_whole(path, lambda target: target.write_text(html, encoding="utf-8"))
