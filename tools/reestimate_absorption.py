@@ -42,7 +42,9 @@ FITS = {
 }
 
 
-def residuals(fields: tuple[str, ...], row_ids: tuple[str, ...], quantities: tuple[str, ...], logs: np.ndarray) -> np.ndarray:
+def residuals(
+    fields: tuple[str, ...], row_ids: tuple[str, ...], quantities: tuple[str, ...], logs: np.ndarray
+) -> np.ndarray:
     import euthymia.evidence.compare as compare
 
     values = dict(zip(fields, np.exp(logs), strict=True))
@@ -76,7 +78,9 @@ def main() -> int:
         for field, value in estimates.items()
         if abs(value / load_parameters().rows[field].value - 1.0) > 0.02
     }
-    misfits = [one for one in compare_exposures(parameters="composed") if one.role == "validate" and one.ratio]
+    misfits = [
+        one for one in compare_exposures(parameters="composed") if one.role == "validate" and one.ratio
+    ]
     print(f"{len(misfits)} numbers of validate rows were not read by any fit.")
     if "--check" in sys.argv[1:] and off:
         print(f"Shipped rows differ from the estimates: {off}")

@@ -31,7 +31,7 @@ _PUBLIC = {
     "InvalidInputError": "errors",
     "ResultWarning": "errors",
 }
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

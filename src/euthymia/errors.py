@@ -53,7 +53,9 @@ def invalid(field: str, *, must: str, got: object, cure: str = "") -> InvalidInp
     cure : str
         The usual cure, as a short sentence or question.
     """
-    return InvalidInputError(" ".join(part for part in (f"'{field}' must be {must}. Got {got}.", cure) if part))
+    return InvalidInputError(
+        " ".join(part for part in (f"'{field}' must be {must}. Got {got}.", cure) if part)
+    )
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, cure: str = "") -> UnknownNameError:

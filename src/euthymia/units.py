@@ -7,7 +7,7 @@ stand in the names. A name and its unit must agree (:func:`unit_in_name`).
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from euthymia.errors import InvalidInputError
 
@@ -42,7 +42,9 @@ def unit_in_name(name: str) -> str:
     for ending, unit in NAME_ENDINGS:
         if name.endswith(ending):
             return unit
-    message = f"{name!r} does not end in a unit. Known endings: {', '.join(ending for ending, _ in NAME_ENDINGS)}."
+    message = (
+        f"{name!r} does not end in a unit. Known endings: {', '.join(ending for ending, _ in NAME_ENDINGS)}."
+    )
     raise InvalidInputError(message)
 
 
@@ -76,14 +78,15 @@ def convert(value: float, unit: str, to: str, *, molar_mass_g_per_mol: float | N
         quantity = units.Quantity(value, unit)
         target = units.Unit(to)
         if quantity.dimensionality == target.dimensionality:
-            return float(quantity.to(target).magnitude)
+            return float(cast(float, quantity.to(target).magnitude))
         if molar_mass_g_per_mol is not None:
             molar_mass = units.Quantity(molar_mass_g_per_mol, "g/mol")
             for other in (quantity * molar_mass, quantity / molar_mass):
                 if other.dimensionality == target.dimensionality:
-                    return float(other.to(target).magnitude)
+                    return float(cast(float, other.to(target).magnitude))
     except pint.UndefinedUnitError as error:
         message = f"Unknown unit in {unit!r} or {to!r}: {error}."
         raise InvalidInputError(message) from None
     cure = "" if molar_mass_g_per_mol else " Between mass and moles a molar mass is needed."
-    raise InvalidInputError(f"{unit!r} cannot be converted to {to!r}: they measure different things.{cure}")
+    message = f"{unit!r} cannot be converted to {to!r}: they measure different things.{cure}"
+    raise InvalidInputError(message)

@@ -13,9 +13,11 @@ from euthymia.errors import InvalidInputError
 
 
 def sets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show every parameter of this set.")] = None,
-    json: options.Json = False,  # noqa: FBT002
-    csv: options.Csv = False,  # noqa: FBT002
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show every parameter of this set.")
+    ] = None,
+    json: options.Json = False,
+    csv: options.Csv = False,
 ) -> None:
     """List the parameter sets, or the parameters of one.
 
@@ -30,8 +32,8 @@ def sets(
                 "title": (found := load_parameters(one)).title,
                 "drugs": ", ".join(found.drugs),
                 "ways": ", ".join(found.ways),
-                "weight_kg": "{:g}–{:g}".format(*found.valid.weight_kg),  # noqa: RUF001
-                "age_years": "{:g}–{:g}".format(*found.valid.age_years),  # noqa: RUF001
+                "weight_kg": "{:g}–{:g}".format(*found.valid.weight_kg),
+                "age_years": "{:g}–{:g}".format(*found.valid.age_years),
                 "site": found.site,
             }
             for one in set_names()
@@ -45,7 +47,7 @@ def sets(
             "value": f"{row.value:g}",
             "unit": row.unit,
             "spread": _spread(row),
-            "range": f"{row.low:g}–{row.high:g}",  # noqa: RUF001
+            "range": f"{row.low:g}–{row.high:g}",
             "tag": row.tag,
             "source": row.source,
             "location": row.location,
@@ -55,11 +57,13 @@ def sets(
         for row in found.rows.values()
     ]
     if not json and not csv:
-        print(f"{found.title}\n{found.summary}\nPopulation: {found.population}\nSay with it: {found.disclaimer}")
+        print(
+            f"{found.title}\n{found.summary}\nPopulation: {found.population}\nSay with it: {found.disclaimer}"
+        )
     _print(rows, is_json=json, is_csv=csv, hidden=("location", "confidence", "note"))
 
 
-def routes(json: options.Json = False, csv: options.Csv = False) -> None:  # noqa: FBT002
+def routes(json: options.Json = False, csv: options.Csv = False) -> None:
     """List the routes: how they are written, where the drug goes, setting, approval, sources.
 
     Example: euthymia routes
@@ -69,7 +73,7 @@ def routes(json: options.Json = False, csv: options.Csv = False) -> None:  # noq
     _print([dict(row) for row in read_table("routes.csv")], is_json=json, is_csv=csv, hidden=("sources",))
 
 
-def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:  # noqa: FBT002
+def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:
     """List every observable: name, unit, meaning, layer.
 
     Example: euthymia variables
@@ -77,17 +81,19 @@ def list_variables(json: options.Json = False, csv: options.Csv = False) -> None
     from euthymia.model.variables import variables
 
     rows = [
-        {"name": one.stem, "unit": one.unit, "meaning": one.meaning, "layer": one.layer} for one in variables().values()
+        {"name": one.stem, "unit": one.unit, "meaning": one.meaning, "layer": one.layer}
+        for one in variables().values()
     ]
     _print(rows, is_json=json, is_csv=csv)
 
 
 def cite(
     result: Annotated[
-        Path | None, typer.Argument(metavar="[RESULT]", help="A JSON result or run folder; left out: all sources.")
+        Path | None,
+        typer.Argument(metavar="[RESULT]", help="A JSON result or run folder; left out: all sources."),
     ] = None,
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print BibTeX.")] = False,  # noqa: FBT002
-    json: options.Json = False,  # noqa: FBT002
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print BibTeX.")] = False,
+    json: options.Json = False,
 ) -> None:
     """List the papers behind a result, or all sources.
 
@@ -99,7 +105,11 @@ def cite(
     keys = load_sources() if result is None else _keys_of(result)
     found = cite_keys(keys)
     if json:
-        print(json_module.dumps([{"key": one.key, "reference": format_source(one), "doi": one.doi} for one in found], indent=1))
+        print(
+            json_module.dumps(
+                [{"key": one.key, "reference": format_source(one), "doi": one.doi} for one in found], indent=1
+            )
+        )
         return
     for one in found:
         print(to_bibtex(one) if bibtex else f"{one.key}: {format_source(one)}")
@@ -111,19 +121,19 @@ def _keys_of(result: Path) -> list[str]:
         document = json_module.loads(path.read_text(encoding="utf-8"))
         return list(document["provenance"]["sources"])
     except FileNotFoundError:
-        raise InvalidInputError(
+        message = (
             f"'RESULT' must be a JSON result or a run folder. Got {str(result)!r}, which does not exist. "
             "Make one with 'euthymia simulate ... --out run'."
-        ) from None
+        )
+        raise InvalidInputError(message) from None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise InvalidInputError(
-            f"'RESULT' must be JSON made by 'euthymia simulate --json' or '--out'. Got {str(result)!r}."
-        ) from None
+        message = f"'RESULT' must be JSON made by 'euthymia simulate --json' or '--out'. Got {str(result)!r}."
+        raise InvalidInputError(message) from None
 
 
 def _spread(row: Any) -> str:
     if row.distribution == "fixed":
-        return "–"  # noqa: RUF001
+        return "–"
     shared = f" (with {row.draw_with})" if row.draw_with else ""
     return f"{row.distribution}, SD {row.sd:.3g}{shared}"
 

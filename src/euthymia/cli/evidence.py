@@ -20,20 +20,25 @@ app = typer.Typer(help="Published results beside the model's.", no_args_is_help=
 
 @app.callback()
 def _evidence() -> None:
-    """Published results beside the model's."""
+    """Hold published results beside the model's."""
 
 
 @app.command("pk")
 def pk(
     parameters: Annotated[
-        str | None, typer.Option("--parameters", metavar="NAME", help="Only this set; by default all that cover a row.")
+        str | None,
+        typer.Option("--parameters", metavar="NAME", help="Only this set; by default all that cover a row."),
     ] = None,
-    role: Annotated[str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)] = None,
-    misfits: Annotated[bool, typer.Option("--misfits", help="Only numbers that fit badly, with the reason.")] = False,  # noqa: FBT002
+    role: Annotated[
+        str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)
+    ] = None,
+    misfits: Annotated[
+        bool, typer.Option("--misfits", help="Only numbers that fit badly, with the reason.")
+    ] = False,
     report: options.Report = None,
-    json: options.Json = False,  # noqa: FBT002
-    csv: options.Csv = False,  # noqa: FBT002
-    quiet: options.Quiet = False,  # noqa: FBT002
+    json: options.Json = False,
+    csv: options.Csv = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show every published exposure beside the model's, with ratio and verdict.
 
@@ -55,7 +60,18 @@ def pk(
     elif csv:
         _csv(found)
     else:
-        columns = ("row", "role", "study", "set", "analyte", "quantity", "published", "model", "ratio", "verdict")
+        columns = (
+            "row",
+            "role",
+            "study",
+            "set",
+            "analyte",
+            "quantity",
+            "published",
+            "model",
+            "ratio",
+            "verdict",
+        )
         show.table(columns, [row_of(one) for one in found], right=(6, 7, 8))
         print(summary(found))
         if misfits:
@@ -68,18 +84,29 @@ def pk(
 
 def row_of(one: Comparison) -> list[str]:
     """Return the cells of one comparison."""
-    ratio = "–" if one.ratio is None else f"{one.ratio:.2f}"  # noqa: RUF001
-    simulated = "–" if one.simulated is None else show.significant(one.simulated)  # noqa: RUF001
+    ratio = "–" if one.ratio is None else f"{one.ratio:.2f}"
+    simulated = "–" if one.simulated is None else show.significant(one.simulated)
     quantity = f"{one.quantity} ({one.unit})" if one.unit not in ("", "1") else one.quantity
-    return [one.row_id, one.role, one.study, one.parameters, one.analyte, quantity, published(one), simulated, ratio, one.verdict]
+    return [
+        one.row_id,
+        one.role,
+        one.study,
+        one.parameters,
+        one.analyte,
+        quantity,
+        published(one),
+        simulated,
+        ratio,
+        one.verdict,
+    ]
 
 
 def published(one: Comparison) -> str:
     """Return the published number with its spread."""
     value = "" if one.observed is None else f"{one.observed:.4g}"
     if one.low is None or one.high is None:
-        return value or "–"  # noqa: RUF001
-    return f"{value} ({one.low:.4g}–{one.high:.4g})".strip()  # noqa: RUF001
+        return value or "–"
+    return f"{value} ({one.low:.4g}–{one.high:.4g})".strip()
 
 
 def summary(found: list[Comparison]) -> str:
@@ -92,7 +119,9 @@ def summary(found: list[Comparison]) -> str:
         fit = sum(not is_misfit(one) for one in compared)
         lines.append(f"{role}: {fit} of {len(compared)} numbers within their spread or within 20 %")
     not_run = len({one.row_id for one in found if one.verdict.startswith("not run")})
-    return "\n".join([*lines, f"{not_run} rows not run, with the reason; none is dropped because it fits badly."])
+    return "\n".join(
+        [*lines, f"{not_run} rows not run, with the reason; none is dropped because it fits badly."]
+    )
 
 
 def _csv(found: list[Comparison]) -> None:

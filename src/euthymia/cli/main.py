@@ -30,7 +30,9 @@ def _version(value: bool) -> None:  # noqa: FBT001 - the signature that typer ca
 
 @app.callback()
 def _main(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: FBT001
+    version: bool = typer.Option(  # noqa: FBT001 - the signature that typer reads
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
 ) -> None:
     """Ketamine therapy of depression, from dose to mood: an open, evidence-traced model.
 

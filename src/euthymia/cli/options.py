@@ -9,7 +9,9 @@ import typer
 
 Patients = Annotated[
     int | None,
-    typer.Option("--patients", metavar="N", help="Virtual patients; left out: one typical patient.", show_default=False),
+    typer.Option(
+        "--patients", metavar="N", help="Virtual patients; left out: one typical patient.", show_default=False
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Keys every random draw.")]
 Parameters = Annotated[
@@ -17,11 +19,14 @@ Parameters = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a parameter; may be repeated.", show_default=False),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a parameter; may be repeated.", show_default=False
+    ),
 ]
 WeightKg = Annotated[float, typer.Option("--weight-kg", metavar="KG", help="Body weight.")]
 AgeYears = Annotated[
-    float | None, typer.Option("--age-years", metavar="YEARS", help="Age, where the set uses it.", show_default=False)
+    float | None,
+    typer.Option("--age-years", metavar="YEARS", help="Age, where the set uses it.", show_default=False),
 ]
 Ancestry = Annotated[
     str | None,
@@ -40,9 +45,13 @@ Comedication = Annotated[
 ]
 Days = Annotated[
     float | None,
-    typer.Option("--days", metavar="D", help="Horizon; left out: 48 h after the last dose.", show_default=False),
+    typer.Option(
+        "--days", metavar="D", help="Horizon; left out: 48 h after the last dose.", show_default=False
+    ),
 ]
-Unit = Annotated[str, typer.Option("--unit", help="ng/mL or umol/L, for every concentration shown or written.")]
+Unit = Annotated[
+    str, typer.Option("--unit", help="ng/mL or umol/L, for every concentration shown or written.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -54,7 +63,9 @@ Out = Annotated[
 ]
 Report = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE.html", help="Write a self-contained HTML report.", show_default=False),
+    typer.Option(
+        "--report", metavar="FILE.html", help="Write a self-contained HTML report.", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output.")]

@@ -47,15 +47,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
 def spread(values: NDArray[np.float64], *, digits: int = 3, is_typical: bool = False) -> str:
     """Return ``median (5 %-95 %)`` of three quantiles, or the one value of a typical patient."""
     if not np.isfinite(values[1]):
-        return "–"  # noqa: RUF001 - a dash for 'not defined'
+        return "–"
     middle = significant(values[1], digits)
-    return middle if is_typical else f"{middle} ({significant(values[0], digits)}–{significant(values[2], digits)})"  # noqa: RUF001
+    return (
+        middle
+        if is_typical
+        else f"{middle} ({significant(values[0], digits)}–{significant(values[2], digits)})"
+    )
 
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, without an exponent where it is readable."""
     if value == 0 or not np.isfinite(value):
-        return "0" if value == 0 else "–"  # noqa: RUF001
+        return "0" if value == 0 else "–"
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     places = max(digits - 1 - int(np.floor(np.log10(abs(value)))), 0)

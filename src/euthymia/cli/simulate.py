@@ -22,7 +22,9 @@ SITES = ("arterial", "venous", "both")
 
 
 def simulate(
-    regimen: Annotated[str, typer.Argument(metavar="REGIMEN|FILE.csv", help="In the dosing language, or an event table.")],
+    regimen: Annotated[
+        str, typer.Argument(metavar="REGIMEN|FILE.csv", help="In the dosing language, or an event table.")
+    ],
     patients: options.Patients = None,
     seed: options.Seed = 1,
     parameters: options.Parameters = "composed",
@@ -34,25 +36,38 @@ def simulate(
     comedication: options.Comedication = None,
     days: options.Days = None,
     times: Annotated[
-        str | None, typer.Option("--times", metavar="H,H,...", help="Hours to report, ascending.", show_default=False)
+        str | None,
+        typer.Option("--times", metavar="H,H,...", help="Hours to report, ascending.", show_default=False),
     ] = None,
-    observe: Annotated[str, typer.Option("--observe", help="Where ketamine is sampled: arterial, venous or both.")] = "both",
+    observe: Annotated[
+        str, typer.Option("--observe", help="Where ketamine is sampled: arterial, venous or both.")
+    ] = "both",
     variables: Annotated[
         str | None,
-        typer.Option("--variables", metavar="NAME,...", help="Variables, or 'all'; by default totals.", show_default=False),
+        typer.Option(
+            "--variables",
+            metavar="NAME,...",
+            help="Variables, or 'all'; by default totals.",
+            show_default=False,
+        ),
     ] = None,
-    drug: Annotated[str, typer.Option("--drug", help="Drug of an event table without a DRUG column.")] = "ketamine",
+    drug: Annotated[
+        str, typer.Option("--drug", help="Drug of an event table without a DRUG column.")
+    ] = "ketamine",
     unit: options.Unit = "ng/mL",
-    individuals: Annotated[bool, typer.Option("--individuals", help="Add each patient's values to --json and --csv.")] = False,  # noqa: FBT002
+    individuals: Annotated[
+        bool, typer.Option("--individuals", help="Add each patient's values to --json and --csv.")
+    ] = False,
     report: options.Report = None,
     out: options.Out = None,
-    json: options.Json = False,  # noqa: FBT002
-    csv: options.Csv = False,  # noqa: FBT002
-    quiet: options.Quiet = False,  # noqa: FBT002
+    json: options.Json = False,
+    csv: options.Csv = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Simulate concentrations and exposure after a regimen.
 
-    Example: euthymia simulate "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8" --patients 1000 --report out.html
+    Example: euthymia simulate "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8" --patients 1000
+    --report out.html
     """
     from euthymia.files.results import check_out, write_result
     from euthymia.files.writing import check_writable
@@ -61,7 +76,8 @@ def simulate(
     from euthymia.population.patient import Patient
 
     if json and csv:
-        raise InvalidInputError("'--json' and '--csv' both want standard output. Give one; '--out' writes more files.")
+        message = "'--json' and '--csv' both want standard output. Give one; '--out' writes more files."
+        raise InvalidInputError(message)
     if unit not in CONCENTRATION_UNITS:
         raise unknown("unit of concentration", unit, CONCENTRATION_UNITS)
     if observe not in SITES:
@@ -70,7 +86,9 @@ def simulate(
         check_out(out)
     if report is not None:
         check_writable(report)
-    chosen = load_parameters(parameters).with_overrides(dict(parse_override(text) for text in overrides or ()))
+    chosen = load_parameters(parameters).with_overrides(
+        dict(parse_override(text) for text in overrides or ())
+    )
     patient = Patient.create(
         weight_kg=weight_kg,
         age_years=age_years,
@@ -81,7 +99,9 @@ def simulate(
     wanted_h = None if times is None else _numbers("--times", times)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
-        course = _run(regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet)
+        course = _run(
+            regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet
+        )
     show.warn([str(one.message) for one in caught if issubclass(one.category, ResultWarning)], is_quiet=quiet)
     command = sys.argv[1:] or ["simulate", regimen]
     _to_standard_output(course, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
@@ -111,10 +131,11 @@ def _run(
     from euthymia.population.simulate import simulate_subjects
 
     if not _is_file(text):
+        from euthymia.dosing.drug import find_drug
         from euthymia.dosing.notation import parse_regimen
 
         plan = parse_regimen(text)
-        drugs = [dose.drug for dose in plan.doses(70.0)]
+        drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
         with show.progress("Simulating", is_quiet=is_quiet) as on_done:
             return simulate_regimen(
                 plan,
@@ -162,7 +183,9 @@ def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: lis
     at_site = [name for name in offered if other is None or not name.endswith(f"_{other}")]
     if observe != "both" and not any(name.endswith(f"_{observe}") for name in offered):
         sites = sorted({name.rsplit("_", 1)[1] for name in offered} & {"arterial", "venous", "plasma"})
-        raise invalid("--observe", must=f"{' or '.join(sites)} or both for the set {chosen.name!r}", got=repr(observe))
+        raise invalid(
+            "--observe", must=f"{' or '.join(sites)} or both for the set {chosen.name!r}", got=repr(observe)
+        )
     if asked == "all":
         return at_site
     letters = {name[:2] for name in offered if name[:2] in ("s_", "r_")}
@@ -198,18 +221,33 @@ def _print_table(course: Trajectory, unit: str) -> None:
     is_typical = course.patients == ("typical",)
     who = "typical patient" if is_typical else f"{len(course.patients)} patients"
     low, high = made.weight_kg
-    weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"  # noqa: RUF001
+    weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"
     print(f"{made.regimen}")
-    print(f"{who}, {weight}; set {made.parameters}; horizon {course.times_h[-1]:g} h; seed {made.seed}; euthymia {made.version}")
+    print(
+        f"{who}, {weight}; set {made.parameters}; horizon {course.times_h[-1]:g} h; seed {made.seed}; "
+        f"euthymia {made.version}"
+    )
     rows = []
     for variable in course.variables():
         one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
         columns = (one.cmax, one.tmax_h, one.auc_horizon, one.auc_infinity, one.half_life_h)
-        rows.append([variable.meaning, *(show.spread(_quantiles(values), is_typical=is_typical) for values in columns)])
-    heads = ("", f"Cmax ({unit})", "Tmax (h)", f"AUC to horizon (h·{unit})", "AUC to infinity", "half-life (h)")
+        rows.append(
+            [
+                variable.meaning,
+                *(show.spread(_quantiles(values), is_typical=is_typical) for values in columns),
+            ]
+        )
+    heads = (
+        "",
+        f"Cmax ({unit})",
+        "Tmax (h)",
+        f"AUC to horizon (h·{unit})",
+        "AUC to infinity",
+        "half-life (h)",
+    )
     show.table(heads, rows, right=(1, 2, 3, 4, 5))
     fraction = show.spread(_quantiles(course.bioavailable_fraction), is_typical=is_typical)
-    print(f"bioavailable fraction {fraction}" + ("" if is_typical else "; median (5–95 % of patients)"))  # noqa: RUF001
+    print(f"bioavailable fraction {fraction}" + ("" if is_typical else "; median (5–95 % of patients)"))
     print(show.NOT_A_DEVICE)
 
 

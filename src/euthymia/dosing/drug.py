@@ -80,13 +80,12 @@ class Drug:
 
     def umol_per_mg(self, salt_form: str = "base") -> float:
         """Return the micromoles of base in one milligram of base or of hydrochloride; 0 where inactive."""
+        if salt_form != "base" and self.base_per_salt_fraction is None:
+            raise refused(field="salt_form", must="'base'", got=repr(salt_form), of=self.name)
         if self.molar_mass_g_per_mol is None:
             return 0.0
-        if salt_form == "base":
-            return 1000.0 / self.molar_mass_g_per_mol
-        if self.base_per_salt_fraction is None:
-            raise refused(field="salt_form", must="'base'", got=repr(salt_form), of=self.name)
-        return 1000.0 * self.base_per_salt_fraction / self.molar_mass_g_per_mol
+        base_fraction = 1.0 if salt_form == "base" else self.base_per_salt_fraction or 1.0
+        return 1000.0 * base_fraction / self.molar_mass_g_per_mol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,7 @@ class Limit:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"{shortest(self.low)}–{shortest(self.high)} ({RULES})"  # noqa: RUF001 (a range takes an en dash)
+        return f"{shortest(self.low)}–{shortest(self.high)} ({RULES})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

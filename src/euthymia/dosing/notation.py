@@ -308,16 +308,19 @@ class _Parser(Reader):
             self.advance()
             self.accept("infusion")
             return Route.IV_BOLUS if self.accept("bolus") else Route.IV_INFUSION
+        if self.accept("extended", "release"):
+            return Route.ORAL_EXTENDED_RELEASE
         if self.word not in _ROUTES:
             if self.token.kind == "word":
                 raise self.unknown(kind="route", known=_ROUTE_WORDS)
             raise self.unexpected(expected="a route: iv, im, sc, in, sl, po or er")
         route = _ROUTES[self.advance().text.lower()]
-        if self.accept("extended", "release") or (route is Route.ORAL and self.word in _EXTENDED):
-            if self.word in _EXTENDED:
-                self.advance()
+        if route is not Route.ORAL:
+            return route
+        if self.word in _EXTENDED:
+            self.advance()
             return Route.ORAL_EXTENDED_RELEASE
-        return route
+        return Route.ORAL_EXTENDED_RELEASE if self.accept("extended", "release") else route
 
     def over(self, spans: dict[str, Span], route_span: Span) -> float:
         if not self.accept("over"):

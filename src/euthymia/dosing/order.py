@@ -17,6 +17,7 @@ from euthymia.dosing.limits import (
     RULES,
     Device,
     device,
+    finite,
     limit,
     maximum,
     positive,
@@ -170,7 +171,7 @@ class Order:
             drug=substance.name,
             route=way,
             amount=amount,
-            amount_unit=unit,
+            amount_unit=unit if substance.is_active else "mg",
             salt_form=salt,
             duration_min=duration_min,
             rate_steps=tuple(rate_steps),
@@ -324,9 +325,8 @@ def _amount(drug: Drug, amount: float | None, unit: AmountUnit, salt: SaltForm) 
     if not drug.is_active:
         if amount is not None:
             cure = f"Write '{drug.name} intramuscular' or '{drug.name} iv over 40 min'."
-            raise refused(
-                field="amount", must="left out", got=f"{shortest(amount)} {unit}", of=drug.name, cure=cure
-            )
+            got = f"{shortest(finite('amount', amount))} {unit}"
+            raise refused(field="amount", must="left out", got=got, of=drug.name, cure=cure)
         return None
     if amount is None:
         cure = f"Write '{drug.name} 0.5 mg/kg' or '{drug.name} 35 mg'."
@@ -363,7 +363,7 @@ def _duration(route: Route, duration_min: float | None) -> float | None:
     if duration_min is None:
         cure = "Write 'iv over 40 min', or 'iv bolus' for an injection at once."
         raise refused(field="duration_min", must="given", got="nothing", of="an iv_infusion", cure=cure)
-    cure = _duration_cure(duration_min)
+    cure = _duration_cure(finite("duration_min", duration_min, of="an iv_infusion"))
     return within("infusion_duration_min", "duration_min", duration_min, of="an iv_infusion", cure=cure)
 
 

@@ -191,10 +191,9 @@ def append(first: Regimen, second: Regimen, *, at_h: float | None = None) -> Reg
         later = shift(_fixed(second), by_h=at_h or 0.0)
         return Regimen.create(clauses=(*_fixed(first).clauses, *later.clauses), name=first.name)
     (head,), (tail,) = first.clauses, second.clauses
-    if at_h is None:
-        phases = tail.phases if _follows(tail.phases[0].schedule) else _shifted(tail, _next_h(head))
-    else:
-        phases = _shifted(tail, at_h)
+    phases = _shifted(tail, _next_h(head) if at_h is None else at_h)
+    if at_h is None and _follows(tail.phases[0].schedule):
+        phases = (tail.phases[0], *phases[1:])
     return Regimen.create(clauses=(Clause.create(phases=(*head.phases, *phases)),), name=first.name)
 
 

@@ -26,7 +26,12 @@ def respond_by_exponential(
     """Return one patient's outputs, each (T,), by exponentials of the rate matrix between events."""
     order, matrix, rows = _reduced(system, outputs, patient, integrated=integrated)
     doses = [
-        (order[item.node], _of(item.amount, patient), item.start_h + _of(item.lag_h, patient), _of(item.duration_h, patient))
+        (
+            order[item.node],
+            _of(item.amount, patient),
+            item.start_h + _of(item.lag_h, patient),
+            _of(item.duration_h, patient),
+        )
         for item in inputs
         if item.node in order
     ]
@@ -58,7 +63,7 @@ def respond_by_exponential(
 
 
 class _Stepper:
-    """Exact steps of dx/dt = A x + r for constant r; exponentials are kept for each (step, with input or not)."""
+    """Exact steps of dx/dt = A x + r for constant r; the exponential of each length is kept."""
 
     def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
@@ -75,7 +80,7 @@ class _Stepper:
             joint[:size, :size] = self.matrix * step
             joint[:size, size:] = np.eye(size) * step
             whole = expm(joint)
-            self.known[step] = whole[:size, :size], whole[:size, size:]
+            self.known[step] = np.asarray(whole[:size, :size]), np.asarray(whole[:size, size:])
         free, forced = self.known[step]
         return free @ state + (forced @ rates if np.any(rates) else 0.0)
 
@@ -102,7 +107,11 @@ def _reduced(
         rows[name] = row
     if integrated:
         matrix, rows = _with_integrals(matrix, rows)
-    return order | {f"integral:{name}": len(kept) + place for place, name in enumerate(rows) if integrated}, matrix, rows
+    return (
+        order | {f"integral:{name}": len(kept) + place for place, name in enumerate(rows) if integrated},
+        matrix,
+        rows,
+    )
 
 
 def _with_integrals(matrix: Array, rows: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
@@ -129,8 +138,10 @@ def _steady_state(item: Input, order: dict[str, int], step_by: _Stepper, patient
     else:
         state[order[item.node]] = amount
     state = step_by(state, np.zeros(len(order)), interval - offset - duration)
-    whole = np.column_stack([step_by(column, np.zeros(len(order)), interval) for column in np.eye(len(order))])
-    return np.linalg.solve(np.eye(len(order)) - whole, state)
+    whole = np.column_stack(
+        [step_by(column, np.zeros(len(order)), interval) for column in np.eye(len(order))]
+    )
+    return np.asarray(np.linalg.solve(np.eye(len(order)) - whole, state), float)
 
 
 def _of(value: Array | float, patient: int) -> float:
@@ -139,7 +150,9 @@ def _of(value: Array | float, patient: int) -> float:
     return float(array if array.ndim == 0 else array[patient % len(array)])
 
 
-def area_by_solve(system: LinearSystem, node: str, weights: Mapping[str, Array | float], patient: int) -> float:
+def area_by_solve(
+    system: LinearSystem, node: str, weights: Mapping[str, Array | float], patient: int
+) -> float:
     """Return one patient's integral from 0 to infinity of an output after a unit impulse, by a linear solve.
 
     The integral of x is -A^(-1) x(0); nodes that only collect are left out, so that A is regular.

@@ -108,10 +108,17 @@ def assemble(flows: Sequence[Flow], patient_count: int) -> LinearSystem:
     identities = {id(rate): position for position, (_, _, rate, _) in enumerate(flows)}
     keys = [identities[id(rate)] for _, _, rate, _ in flows]
     wide = tuple(
-        (source, target, np.ascontiguousarray(np.broadcast_to(np.asarray(rate, float), (patient_count,))), depletes)
+        (
+            source,
+            target,
+            np.ascontiguousarray(np.broadcast_to(np.asarray(rate, float), (patient_count,))),
+            depletes,
+        )
         for source, target, rate, depletes in flows
     )
-    names = tuple(dict.fromkeys(name for source, target, _, _ in wide for name in (source, target) if name is not None))
+    names = tuple(
+        dict.fromkeys(name for source, target, _, _ in wide for name in (source, target) if name is not None)
+    )
     groups = _strong_groups(names, wide)
     poles: list[Array] = [np.zeros(patient_count)]
     pole_of_key: dict[int, int] = {}
@@ -157,7 +164,11 @@ def _single_pole(
     name: str, flows: Sequence[Flow], keys: Sequence[int], poles: list[Array], pole_of_key: dict[int, int]
 ) -> int:
     """Return the pole of a node of its own; nodes drained by one and the same rate share it."""
-    drains = [(key, rate) for (source, _, rate, depletes), key in zip(flows, keys, strict=True) if source == name and depletes]
+    drains = [
+        (key, rate)
+        for (source, _, rate, depletes), key in zip(flows, keys, strict=True)
+        if source == name and depletes
+    ]
     if not drains:
         return 0
     if len(drains) == 1 and drains[0][0] in pole_of_key:
@@ -220,7 +231,7 @@ def _exchange_block(
     )
 
 
-# --- terms ---------------------------------------------------------------------------------------------------------
+# --- terms -------------------------------------------------------------------------------------
 
 
 def _add(terms: Terms, key: tuple[int, int], value: Array) -> None:
@@ -263,13 +274,17 @@ def impulse_response(system: LinearSystem, node: str) -> dict[int, Terms]:
             if not any(modes):
                 continue
             for place, index in enumerate(block.nodes):
-                responses[index] = _weighted((block.out[:, place, mode], modes[mode]) for mode in range(len(modes)))
+                responses[index] = _weighted(
+                    (block.out[:, place, mode], modes[mode]) for mode in range(len(modes))
+                )
             _pass_on(system, block, responses, incoming)
     system._responses[node] = responses
     return responses
 
 
-def _block_modes(system: LinearSystem, block: _Block, entry: int, incoming: Mapping[int, Terms]) -> list[Terms]:
+def _block_modes(
+    system: LinearSystem, block: _Block, entry: int, incoming: Mapping[int, Terms]
+) -> list[Terms]:
     """Return the terms of each mode of a block, driven by an impulse inside it or from upstream."""
     modes: list[Terms] = []
     for mode, pole in enumerate(block.poles):
@@ -299,7 +314,7 @@ def _pass_on(
                 _add(drive, key, rate * coefficient)
 
 
-def _weighted(pairs) -> Terms:  # noqa: ANN001 - an iterable of (weight, terms)
+def _weighted(pairs) -> Terms:
     """Return the weighted sum of several sets of terms."""
     total: Terms = {}
     for weight, terms in pairs:
@@ -327,7 +342,7 @@ def evaluate(terms: Terms, poles: Sequence[Array], times_h: Array) -> Array:
     return total
 
 
-def _power(times: Array, power: int) -> Array | float:
+def _power(times: Array | float, power: int) -> Array | float:
     """Return t^p / p!."""
     if power == 0:
         return 1.0
@@ -336,7 +351,10 @@ def _power(times: Array, power: int) -> Array | float:
 
 def integral_to_infinity(terms: Terms, poles: Sequence[Array]) -> Array:
     """Return the integral of a response from 0 to infinity, (P,)."""
-    return sum((coefficient / poles[pole] ** (power + 1) for (pole, power), coefficient in terms.items()), np.zeros(1))
+    return sum(
+        (coefficient / poles[pole] ** (power + 1) for (pole, power), coefficient in terms.items()),
+        np.zeros(1),
+    )
 
 
 def terminal_rate(terms: Terms, poles: Sequence[Array]) -> Array:
@@ -363,12 +381,14 @@ def rounding_error(terms: Terms, poles: Sequence[Array]) -> Array:
             size = size + np.abs(coefficient) * height
         rates = np.stack([poles[pole] for pole in sorted({pole for pole, _ in terms})], axis=1)
         times = np.where(rates > 0, 1.0 / np.where(rates > 0, rates, 1.0), 0.0)
-        peak = np.abs(evaluate(terms, poles, np.concatenate([times * 0.0, times, 2.5 * times], axis=1))).max(axis=1)
+        peak = np.abs(evaluate(terms, poles, np.concatenate([times * 0.0, times, 2.5 * times], axis=1))).max(
+            axis=1
+        )
         error = np.finfo(float).eps * size / peak
     return np.where(np.isfinite(error), error, np.inf)
 
 
-# --- response to a schedule ----------------------------------------------------------------------------------------
+# --- response to a schedule --------------------------------------------------------------------
 
 
 class Response(NamedTuple):
@@ -417,7 +437,10 @@ def respond(
 
 
 def _terms_by_input(
-    system: LinearSystem, inputs: Sequence[Input], weights: Mapping[str, Array | float], integrated: bool  # noqa: FBT001
+    system: LinearSystem,
+    inputs: Sequence[Input],
+    weights: Mapping[str, Array | float],
+    integrated: bool,  # noqa: FBT001
 ) -> dict[str, Terms]:
     if not system.solvable:
         return {}
@@ -507,7 +530,9 @@ def _input_moments(rate: Array, elapsed: Array, powers: int) -> list[Array]:
 class _Sweep:
     """One pass over a schedule: moments are carried from boundary to boundary, outputs read in between."""
 
-    def __init__(self, system: LinearSystem, inputs: Sequence[Input], terms: Mapping[str, Mapping[str, Terms]]) -> None:
+    def __init__(
+        self, system: LinearSystem, inputs: Sequence[Input], terms: Mapping[str, Mapping[str, Terms]]
+    ) -> None:
         self.system = system
         self.pieces = [_Piece(item, system.patient_count) for item in inputs]
         self.steady = [item for item in inputs if item.steady_interval_h is not None]
@@ -549,7 +574,8 @@ class _Sweep:
             decay = np.exp(-self.system.poles[pole] * step)
             for power in range(len(moments) - 1, -1, -1):
                 moments[power] = decay * sum(
-                    (moments[low] * _power(np.float64(step), power - low) for low in range(power + 1)), np.zeros(1)
+                    (moments[low] * _power(step, power - low) for low in range(power + 1)),
+                    np.zeros(1),
                 )
 
     def _absorb(self, boundary: float) -> None:
@@ -634,6 +660,6 @@ def _geometric(single: Sequence[Array], rate: Array, interval: float) -> list[Ar
     denominator = -np.expm1(-rate * interval)
     totals: list[Array] = []
     for power, moment in enumerate(single):
-        carried = sum((totals[low] * _power(np.float64(interval), power - low) for low in range(power)), np.zeros(1))
+        carried = sum((totals[low] * _power(interval, power - low) for low in range(power)), np.zeros(1))
         totals.append((moment + decay * carried) / denominator)
     return totals

@@ -1,4 +1,4 @@
-"""SciPy's LSODA on the same systems: the slow, independent truth, and the way for rates that change with time."""
+"""SciPy's LSODA on the same systems: the slow, independent truth, also for rates that change with time."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def respond_by_ode(
 
 
 def _split_matrix(
-    system: LinearSystem, patient: int, position: Mapping[str, int], factors: Mapping[str, Callable[[float], float]]
+    system: LinearSystem,
+    patient: int,
+    position: Mapping[str, int],
+    factors: Mapping[str, Callable[[float], float]],
 ) -> tuple[Array, dict[int, tuple[float, Callable[[float], float]]]]:
     """Return the constant rate matrix and {node: (rate, factor)} of the drains that change with time."""
     matrix = system.matrix(patient)

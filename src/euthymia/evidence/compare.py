@@ -74,13 +74,17 @@ def compare_exposures(
 def run_row(run: ExposureRun, parameters: ParameterSet) -> Trajectory:
     """Return the typical patient of a published exposure, simulated with a set."""
     patient = Patient.create(
-        weight_kg=run.weight_kg, age_years=run.age_years, ancestry=None if run.ancestry == "none" else run.ancestry
+        weight_kg=run.weight_kg,
+        age_years=run.age_years,
+        ancestry=None if run.ancestry == "none" else run.ancestry,
     )
     regimen = parse_regimen(run.regimen)
     times_h = _times_h(run, regimen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResultWarning)
-        return simulate(regimen, patient=patient, parameters=parameters, times_h=times_h, days=_days(run, regimen))
+        return simulate(
+            regimen, patient=patient, parameters=parameters, times_h=times_h, days=_days(run, regimen)
+        )
 
 
 def _days(run: ExposureRun, regimen: Regimen) -> float | None:
@@ -110,9 +114,19 @@ def _compare(row: ExposureRow, parameters: ParameterSet) -> Iterator[Comparison]
         return
     area_stem = _stem(run.auc_analyte or run.analyte, run.site, offered)
     pairs = [
-        ("Cmax" if run.at == "peak" else f"C at {run.at}", "ng/mL", run.cmax_ng_per_mL, lambda: _peak(course, stem, run)),
+        (
+            "Cmax" if run.at == "peak" else f"C at {run.at}",
+            "ng/mL",
+            run.cmax_ng_per_mL,
+            lambda: _peak(course, stem, run),
+        ),
         ("Tmax", "h", run.tmax_h, lambda: _peak_time(course, stem, row)),
-        (_area_name(run), "ng*h/mL" + (" per mg" if run.is_auc_per_mg else ""), run.auc_ng_h_per_mL, lambda: _area(course, area_stem, run)),
+        (
+            _area_name(run),
+            "ng*h/mL" + (" per mg" if run.is_auc_per_mg else ""),
+            run.auc_ng_h_per_mL,
+            lambda: _area(course, area_stem, run),
+        ),
         ("half-life", "h", run.half_life_h, lambda: float(course.metrics[stem].half_life_h[0])),
         ("F", "1", run.bioavailable_fraction, lambda: float(course.bioavailable_fraction[0])),
         ("AUC ratio to ketamine", "1", run.auc_ratio, lambda: _area_ratio(course, stem, offered, run)),
@@ -145,7 +159,9 @@ def _peak(course: Trajectory, stem: str, run: ExposureRun) -> float:
 def _peak_time(course: Trajectory, stem: str, row: ExposureRow) -> float:
     peak_h = float(course.times_h[course.values[stem][0].argmax()])
     is_after_last = "after last" in row.printed["tmax_stat"]
-    return peak_h - (max(dose.start_h for dose in parse_regimen(row.run.regimen).doses(70.0)) if is_after_last else 0.0)
+    return peak_h - (
+        max(dose.start_h for dose in parse_regimen(row.run.regimen).doses(70.0)) if is_after_last else 0.0
+    )
 
 
 def _area_name(run: ExposureRun) -> str:
@@ -192,7 +208,9 @@ def _comparison(
         study=row.study,
         parameters=parameters.name,
         regimen=row.run.regimen,
-        analyte=row.run.auc_analyte if quantity.startswith("AUC 0") and row.run.auc_analyte else row.run.analyte,
+        analyte=row.run.auc_analyte
+        if quantity.startswith("AUC 0") and row.run.auc_analyte
+        else row.run.analyte,
         quantity=quantity,
         unit=unit,
         observed=observed.value,
@@ -211,7 +229,9 @@ def _verdict(observed: Quantity, simulated: float, ratio: float | None) -> str:
     if ratio is None:
         return "not comparable"
     if observed.low is not None and observed.high is not None:
-        kind = {"sd": "1 SD", "range": "the range", "ci90": "the 90 % CI", "ci95": "the 95 % CI"}[observed.spread_kind]
+        kind = {"sd": "1 SD", "range": "the range", "ci90": "the 90 % CI", "ci95": "the 95 % CI"}[
+            observed.spread_kind
+        ]
         return f"within {kind}" if observed.low <= simulated <= observed.high else f"outside {kind}"
     is_close = abs(np.log(ratio)) <= np.log1p(CLOSE_FRACTION)
     return "within 20 %" if is_close else "off by more than 20 %"

@@ -59,7 +59,11 @@ def simulation_json(
         "variables": variables,
         "metrics": {
             "bioavailable_fraction": _summary(trajectory.bioavailable_fraction, "1"),
-            **{v.name_in(unit): _exposure(trajectory, v, unit) for v in trajectory.variables() if v.stem in trajectory.metrics},
+            **{
+                v.name_in(unit): _exposure(trajectory, v, unit)
+                for v in trajectory.variables()
+                if v.stem in trajectory.metrics
+            },
         },
         "certificate": {
             "method": certificate.method,
@@ -73,7 +77,9 @@ def simulation_json(
         document["individuals"] = {
             v.name_in(unit): {
                 label: _numbers(row)
-                for label, row in zip(trajectory.patients, trajectory.values[v.stem] * v.factor_to(unit), strict=True)
+                for label, row in zip(
+                    trajectory.patients, trajectory.values[v.stem] * v.factor_to(unit), strict=True
+                )
             }
             for v in trajectory.variables()
         }
@@ -115,16 +121,17 @@ def check_out(path: Path) -> None:
         check_writable(path / "result.json")
         return
     if path.suffix not in SUFFIXES:
-        raise InvalidInputError(
-            f"'--out' must end in {', '.join(SUFFIXES)}, or have no suffix for a run folder. Got {str(path)!r}."
-        )
+        endings = ", ".join(SUFFIXES)
+        message = f"'--out' must end in {endings}, or have no suffix for a run folder. Got {str(path)!r}."
+        raise InvalidInputError(message)
     check_writable(path)
 
 
 def write_result(trajectory: Trajectory, path: Path, *, unit: str, command: Sequence[str]) -> list[Path]:
     """Write a result to a file by its suffix, or to a run folder, and return what was written.
 
-    ``.parquet`` and ``.csv`` hold every patient (long table), ``.json`` the summary; a folder holds all three kinds.
+    ``.parquet`` and ``.csv`` hold every patient (long table), ``.json`` the summary; a folder holds JSON,
+    individuals as Parquet, and quantiles as CSV.
     """
     if not path.suffix:
         return [

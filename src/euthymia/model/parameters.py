@@ -19,8 +19,8 @@ DEFAULT_SET = "composed"
 class ParameterRow:
     """One number of a published or composed set.
 
-    ``sd`` is on the scale of the distribution (log, logit or as is). ``scaling`` names the allometric exponent
-    that applies, ``draw_with`` the field whose random draw is shared.
+    ``sd`` is on the scale of the distribution (log, logit or as is). ``scaling`` names the allometric
+    exponent that applies, ``draw_with`` the field whose random draw is shared.
     """
 
     set: str
@@ -93,7 +93,9 @@ class ParameterSet:
         for key, value in overrides.items():
             field = key.removeprefix("pk.")
             if field not in rows:
-                raise unknown("parameter", key, [row.name for row in rows.values()], cure=f"Set: {self.name}.")
+                raise unknown(
+                    "parameter", key, [row.name for row in rows.values()], cure=f"Set: {self.name}."
+                )
             row = rows[field]
             if not row.low <= value <= row.high:
                 raise invalid(
@@ -171,10 +173,11 @@ def parse_override(text: str) -> tuple[str, float]:
             raise ValueError
         return key.strip(), float(value)
     except ValueError:
-        raise InvalidInputError(
+        message = (
             f"'--set' must be KEY=NUMBER, such as s_clearance_L_per_h=80. Got {text!r}. "
             "'euthymia sets NAME' lists the keys of a set."
-        ) from None
+        )
+        raise InvalidInputError(message) from None
 
 
 def _parameter(row: Row) -> ParameterRow:
@@ -194,8 +197,6 @@ def _parameter(row: Row) -> ParameterRow:
         high=float(row["high"]),
         **{
             column: row[column]
-            for column in (
-                "kind scaling draw_with tag source location sampling form confidence note".split()
-            )
+            for column in ("kind scaling draw_with tag source location sampling form confidence note".split())
         },
     )

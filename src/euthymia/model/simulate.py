@@ -59,22 +59,25 @@ def default_times_h(given: Sequence[Given], horizon_h: float) -> Array:
     ends = sorted({one.dose.start_h + one.dose.duration_h for one in given if one.dose.duration_h > 0})
     first = min(starts, default=0.0)
     parts = [np.arange(first, horizon_h, 24.0), np.array([horizon_h])]
-    parts += [start + _MINUTES_AFTER_DOSE / 60.0 for start in _spaced(starts)]
+    parts += [start + _MINUTES_AFTER_DOSE / 60.0 for start in session_starts_h(given)]
     parts += [np.array(starts)] + [end + _MINUTES_AFTER_INFUSION / 60.0 for end in ends]
     times = np.round(np.concatenate(parts), 9)
     # doses keep their exact times, so that a value read at a dose is the value after it
     exact = np.array(starts + ends)
     times = np.concatenate([times[~np.isin(times, np.round(exact, 9))], exact])
-    return np.unique(times[(times >= first) & (times <= horizon_h)])
+    inside = times[(times >= first) & (times <= horizon_h)]
+    return np.asarray(np.unique(inside), float)
 
 
-def _spaced(starts: Sequence[float], apart_h: float = 0.25) -> list[float]:
-    """Return the starts without those that follow another within a quarter of an hour (devices, steps)."""
-    kept: list[float] = []
-    for start in starts:
-        if not kept or start - kept[-1] > apart_h:
-            kept.append(start)
-    return kept
+def session_starts_h(given: Sequence[Given]) -> list[float]:
+    """Return when sessions start: doses that follow within half an hour (devices, steps) belong to one."""
+    starts: list[float] = []
+    last_end = -np.inf
+    for dose in sorted((one.dose for one in given), key=lambda dose: dose.start_h):
+        if dose.start_h > last_end + 0.5:
+            starts.append(dose.start_h)
+        last_end = max(last_end, dose.start_h + dose.duration_h)
+    return starts
 
 
 def solve_pk(
@@ -113,7 +116,13 @@ def solve_pk(
         needed = [part for name in asked for part in sums.get(name, (name,))]
         chosen = {name: model.observed[name] for name in dict.fromkeys(needed)}
         part = _solve_epoch(
-            parameters, values, model, chosen, times_h[inside], min(horizon_h, end_h), with_metrics=with_metrics
+            parameters,
+            values,
+            model,
+            chosen,
+            times_h[inside],
+            min(horizon_h, end_h),
+            with_metrics=with_metrics,
         )
         part = _with_totals(part, asked, sums)
         if solution is None:
@@ -124,9 +133,12 @@ def solve_pk(
         if place:
             solution = solution._replace(metrics=_joined(solution.metrics, part.metrics))
     if solution is None:
-        raise ValueError("no epochs")  # noqa: EM101 - cannot be reached from the public functions
+        raise ValueError("no epochs")
     if with_metrics:
-        solution = solution._replace(metrics=_with_peaks(solution.metrics, solution.values, times_h))
+        sessions = session_starts_h([given for epoch in epochs for given in epoch.given])
+        solution = solution._replace(
+            metrics=_with_peaks(solution.metrics, solution.values, times_h, sessions)
+        )
     return solution
 
 
@@ -225,7 +237,9 @@ def _areas_by_solve(
     return whole
 
 
-def _time_variant(model: PkModel, increase_per_h: Array, times_h: Array, end_h: float) -> tuple[Array, Metrics]:
+def _time_variant(
+    model: PkModel, increase_per_h: Array, times_h: Array, end_h: float
+) -> tuple[Array, Metrics]:
     """Return norketamine whose clearance rises with time since the first dose, by the reference solver."""
     from euthymia.engine.reference import respond_by_ode
 
@@ -238,19 +252,30 @@ def _time_variant(model: PkModel, increase_per_h: Array, times_h: Array, end_h: 
     for patient in range(count):
         rise = float(rises[patient])
         factors = {"S.norketamine.central": lambda time, rise=rise: 1.0 + rise * (time - first_h)}
-        row = respond_by_ode(model.system, model.inputs, grid, weights, patient, factors=factors)["s_norketamine"]
+        row = respond_by_ode(model.system, model.inputs, grid, weights, patient, factors=factors)[
+            "s_norketamine"
+        ]
         values[patient] = row[np.isin(grid, times_h)]
         areas[patient] = np.trapezoid(row, grid)
     nothing = np.full(count, np.nan)
-    metrics = Metrics(cmax=nothing, tmax_h=nothing, auc_horizon=areas, auc_infinity=nothing, half_life_h=nothing)
+    metrics = Metrics(
+        cmax=nothing, tmax_h=nothing, auc_horizon=areas, auc_infinity=nothing, half_life_h=nothing
+    )
     return values, metrics
 
 
-def _with_peaks(metrics: Mapping[str, Metrics], values: Mapping[str, Array], times_h: Array) -> dict[str, Metrics]:
+def _with_peaks(
+    metrics: Mapping[str, Metrics], values: Mapping[str, Array], times_h: Array, sessions_h: Sequence[float]
+) -> dict[str, Metrics]:
+    """Read peaks off the curves; their time counts from the start of the session before them."""
     found = {}
+    starts = np.asarray(sessions_h)
     for name, one in metrics.items():
         place = values[name].argmax(axis=1)
-        found[name] = replace(one, cmax=values[name][np.arange(len(place)), place], tmax_h=times_h[place])
+        before = starts[np.maximum(np.searchsorted(starts, times_h[place], side="right") - 1, 0)]
+        found[name] = replace(
+            one, cmax=values[name][np.arange(len(place)), place], tmax_h=times_h[place] - before
+        )
     return found
 
 

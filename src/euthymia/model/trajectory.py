@@ -49,7 +49,8 @@ class Certificate:
 class Metrics:
     """Exposure of one variable, one value a patient (P,), concentrations in umol/L.
 
-    ``cmax`` and ``tmax_h`` are read off a grid of a minute around doses; areas and half-lives are closed forms.
+    ``cmax`` is read off a grid of a minute or two around doses, ``tmax_h`` counts from the start of the
+    session before it; areas and half-lives are closed forms.
     ``auc_infinity`` is NaN where the regimen has no end.
     """
 
@@ -82,7 +83,7 @@ class Trajectory:
     metrics: Mapping[str, Metrics]
     bioavailable_fraction: Array
     patients: tuple[str, ...]
-    dose_times_h: tuple[float, ...]
+    session_starts_h: tuple[float, ...]
     provenance: Provenance
     certificate: Certificate
     warnings: tuple[str, ...]

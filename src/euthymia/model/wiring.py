@@ -76,7 +76,9 @@ STRUCTURES: dict[str, Structure] = {
     "mammillary": Structure(
         compartments.Mammillary,
         lambda record, ways, parts: compartments.mammillary_flows(record),
-        lambda record, parts, site: compartments.mammillary_observed(record, name=_site_name("ketamine", site)),
+        lambda record, parts, site: compartments.mammillary_observed(
+            record, name=_site_name("ketamine", site)
+        ),
         _central_only("ketamine.central"),
     ),
     "parent_metabolite": Structure(
@@ -118,7 +120,9 @@ def parts_of(drugs: Collection[str]) -> tuple[str, ...]:
     """Return which enantiomers are given: ``S``, ``R`` or both."""
     shares = [find_drug(drug).s_fraction or 0.0 for drug in drugs]
     return tuple(
-        part for part, is_given in (("S", any(s > 0 for s in shares)), ("R", any(s < 1 for s in shares))) if is_given
+        part
+        for part, is_given in (("S", any(s > 0 for s in shares)), ("R", any(s < 1 for s in shares)))
+        if is_given
     )
 
 
@@ -134,12 +138,17 @@ def check_covered(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
         if dose.drug in parameters.drugs and way in parameters.ways:
             continue
         others = [
-            name for name in set_names() if (one := load_parameters(name)) and dose.drug in one.drugs and way in one.ways
+            name
+            for name in set_names()
+            if (one := load_parameters(name)) and dose.drug in one.drugs and way in one.ways
         ]
         given = f"{dose.drug} {dose.route.value.replace('_', ' ')}"
-        cure = f"Sets that cover it: {', '.join(others)}." if others else "No set has pharmacokinetics for it."
-        message = f"The set {parameters.name!r} covers {' and '.join(parameters.drugs)} by {', '.join(parameters.ways)}. "
-        raise InvalidInputError(f"{message}Got {given}. {cure}")
+        cure = (
+            f"Sets that cover it: {', '.join(others)}." if others else "No set has pharmacokinetics for it."
+        )
+        covered = f"{' and '.join(parameters.drugs)} by {', '.join(parameters.ways)}"
+        message = f"The set {parameters.name!r} covers {covered}. Got {given}. {cure}"
+        raise InvalidInputError(message)
 
 
 def wire_pk(
@@ -216,7 +225,7 @@ def _input(node: str, amount: Array, entry: Entry, one: Given) -> Input:
 
 
 def _plain(value: float | Array) -> float | Array:
-    """Return a number where every patient has one and the same by construction, so that it may be a grid point."""
+    """Return a number where all patients share it by construction, so that it may be a grid point."""
     return float(value) if np.ndim(value) == 0 else value
 
 
@@ -226,7 +235,9 @@ def _reaching(system: LinearSystem, inputs: Sequence[Input]) -> Array:
     Walks each input node's depots: the share of what enters that flows on into a ketamine compartment.
     """
     arriving: dict[str, Array] = {}
-    centre = {name for name in system.nodes if name.endswith("ketamine.central") and "norketamine" not in name}
+    centre = {
+        name for name in system.nodes if name.endswith("ketamine.central") and "norketamine" not in name
+    }
     total = np.zeros(system.patient_count)
     for item in inputs:
         if item.node not in arriving:
@@ -246,13 +257,18 @@ def _share_arriving(system: LinearSystem, node: str, centre: Collection[str]) ->
     total = sum((rate for _, rate in out), np.zeros(system.patient_count))
     share = np.zeros(system.patient_count)
     for target, rate in out:
-        if target is not None and not target.startswith("elsewhere") and "norketamine" not in target and target != node:
+        if (
+            target is not None
+            and not target.startswith("elsewhere")
+            and "norketamine" not in target
+            and target != node
+        ):
             share = share + rate / np.where(total > 0, total, 1.0) * _share_arriving(system, target, centre)
     return share
 
 
 def totals(parts: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return {stem of a total: stems that add up to it} among some variables: both enantiomers, or the only one."""
+    """Return {stem of a total: stems that add up to it}: both enantiomers, or the only one."""
     found: dict[str, tuple[str, ...]] = {}
     for stem in parts:
         if stem[:2] in ("s_", "r_"):

@@ -43,7 +43,8 @@ def _random_effects(parameters: ParameterSet, numbers: NDArray[np.int64], seed: 
     rows = parameters.rows
     own = [name for name, row in rows.items() if row.distribution != "fixed" and not row.draw_with]
     effects = {
-        name: normals(seed=seed, purpose="individual", field=f"{rows[name].layer}.{name}", patients=numbers) for name in own
+        name: normals(seed=seed, purpose="individual", field=f"{rows[name].layer}.{name}", patients=numbers)
+        for name in own
     }
     effects |= _correlated(parameters, effects)
     shared = {name: effects[row.draw_with] for name, row in rows.items() if row.draw_with}
@@ -79,7 +80,9 @@ def _drawn(row: ParameterRow, effect: Array | None) -> Array:
     return row.value + row.sd * effect
 
 
-def _with_covariates(parameters: ParameterSet, values: dict[str, Array], patients: Sequence[Patient]) -> dict[str, Array]:
+def _with_covariates(
+    parameters: ParameterSet, values: dict[str, Array], patients: Sequence[Patient]
+) -> dict[str, Array]:
     weight_kg = np.array([patient.weight_kg for patient in patients])
     for name, row in parameters.rows.items():
         if row.scaling:
@@ -90,7 +93,9 @@ def _with_covariates(parameters: ParameterSet, values: dict[str, Array], patient
     return values
 
 
-def _apply_exposure_ratios(parameters: ParameterSet, values: dict[str, Array], patients: Sequence[Patient]) -> None:
+def _apply_exposure_ratios(
+    parameters: ParameterSet, values: dict[str, Array], patients: Sequence[Patient]
+) -> None:
     """Change clearance and first pass for liver function and comedication, in place."""
     if not any(patient.hepatic_class or patient.comedications for patient in patients):
         return
@@ -139,5 +144,6 @@ def _apply_esketamine_covariates(
         is_asian, values["asian_norketamine_clearance_ratio"], 1.0
     )
     values["nasal_spray_fraction"] = np.minimum(
-        values["nasal_spray_fraction"] * np.where(is_japanese, values["japanese_nasal_fraction_ratio"], 1.0), 1.0
+        values["nasal_spray_fraction"] * np.where(is_japanese, values["japanese_nasal_fraction_ratio"], 1.0),
+        1.0,
     )

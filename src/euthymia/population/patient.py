@@ -11,7 +11,7 @@ from euthymia.errors import invalid, unknown
 from euthymia.tables import read_table
 
 ANCESTRIES = ("none stated", "asian", "japanese")
-"""Groups for which the esketamine analysis of 820 people found different values (set perez-ruixo-2021 only)."""
+"""Groups for which PerezRuixo2021 found different values (set perez-ruixo-2021 only)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,4 +74,8 @@ class Patient:
 
 
 def _pounds(weight_kg: float) -> str:
-    return f"Pounds? {weight_kg:g} lb is {weight_kg * 0.45359237:.0f} kg." if weight_kg > 300 else "In kilograms."
+    return (
+        f"Pounds? {weight_kg:g} lb is {weight_kg * 0.45359237:.0f} kg."
+        if weight_kg > 300
+        else "In kilograms."
+    )

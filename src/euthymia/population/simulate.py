@@ -22,7 +22,7 @@ from euthymia.dosing.regimen import Regimen
 from euthymia.engine.linear import TOLERANCE
 from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
-from euthymia.model.simulate import Epoch, PkSolution, default_times_h, solve_pk
+from euthymia.model.simulate import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
 from euthymia.model.trajectory import Certificate, Metrics, Provenance, Trajectory
 from euthymia.model.variables import find_variable
 from euthymia.model.wiring import STRUCTURES, Given, check_covered, parts_of, totals
@@ -117,11 +117,13 @@ def simulate(
         return (Epoch(min(start_h, 0.0), tuple(Given(dose) for dose in doses)),)
 
     notes = _warnings(chosen, people, first)
-    job = _Job(chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics)
+    job = _Job(
+        chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics
+    )
     wanted = None if times_h is None else _checked_times(times_h)
     solution, shown = _run(job, [(slice(0, len(people)), epochs_of)], grid, wanted, executor, on_done)
     labels = ("typical",) if patients is None else tuple(str(number) for number in range(1, len(people) + 1))
-    return _trajectory(job, solution, shown, labels, print_regimen(plan), sorted({d.start_h for d in first}), notes)
+    return _trajectory(job, solution, shown, labels, print_regimen(plan), session_starts_h(schedule), notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def simulate_subjects(
     """
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     if not subjects:
-        raise InvalidInputError("An event table must hold at least one subject. Got none.")
+        message = "An event table must hold at least one subject. Got none."
+        raise InvalidInputError(message)
     all_given = [given for subject in subjects for epoch in subject.epochs for given in epoch.given]
     doses = [given.dose for given in all_given]
     _check_doses(chosen, doses)
@@ -179,7 +182,9 @@ def simulate_subjects(
     numbers = None if numbers is None else numbers[order]
     ranges, start = [], 0
     for places in groups.values():
-        ranges.append((slice(start, start + len(places)), _stacked([subjects[place] for place in places], start)))
+        ranges.append(
+            (slice(start, start + len(places)), _stacked([subjects[place] for place in places], start))
+        )
         start += len(places)
     job = _Job(chosen, people, numbers, seed, _stems(chosen, variables, doses), horizon_h)
     grid = default_times_h(all_given, horizon_h) if len(groups) <= 200 else np.linspace(0.0, horizon_h, 2000)
@@ -188,7 +193,7 @@ def simulate_subjects(
     back = np.argsort(order)
     solution = _reordered(solution, back)
     labels = tuple(subject.label for subject in subjects)
-    starts = sorted({dose.start_h for dose in doses})
+    starts = session_starts_h(all_given)
     return _trajectory(job, solution, shown, labels, regimen, starts, _warnings(chosen, people, doses))
 
 
@@ -201,7 +206,9 @@ def _run(
     on_done: Callable[[int, int], None] | None,
 ) -> tuple[PkSolution, Array]:
     """Solve all chunks on a grid that holds the wanted times, and keep those."""
-    times_h = grid if wanted is None else np.unique(np.concatenate([grid, wanted])) if job.with_metrics else wanted
+    times_h = (
+        grid if wanted is None else np.unique(np.concatenate([grid, wanted])) if job.with_metrics else wanted
+    )
     _check_memory(len(job.people), len(times_h), len(job.stems or ()) or 12)
     low, high = CHUNK_SIZE_RANGE
     size = int(np.clip(CHUNK_VALUES // len(times_h), low, high))
@@ -307,7 +314,7 @@ def _trajectory(
     times_h: Array,
     labels: tuple[str, ...],
     regimen: str,
-    dose_times_h: Sequence[float],
+    sessions_h: Sequence[float],
     notes: tuple[str, ...],
 ) -> Trajectory:
     for note in notes:
@@ -320,7 +327,7 @@ def _trajectory(
         metrics=solution.metrics,
         bioavailable_fraction=solution.bioavailable_fraction,
         patients=labels,
-        dose_times_h=tuple(dose_times_h),
+        session_starts_h=tuple(sessions_h),
         provenance=Provenance(
             version=version("euthymia"),
             seed=job.seed,
@@ -355,7 +362,9 @@ def _people(
         return [everyone], None
     if isinstance(patients, int):
         if patients < 1:
-            raise invalid("patients", must="1 or more", got=patients, cure="Leave it out for one typical patient.")
+            raise invalid(
+                "patients", must="1 or more", got=patients, cure="Leave it out for one typical patient."
+            )
         return [everyone] * patients, np.arange(1, patients + 1)
     if patient is not None:
         raise invalid("patient", must="absent where 'patients' lists patients", got="both")
@@ -364,15 +373,15 @@ def _people(
 
 def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     if not doses:
-        raise InvalidInputError(
-            "A regimen must give a drug at least once. Got none. Example: 'ketamine 0.5 mg/kg iv over 40 min'."
-        )
+        message = "A regimen must give a drug at least once. Got none. Example: 'ketamine 0.5 mg/kg iv over 40 min'."
+        raise InvalidInputError(message)
     for dose in doses:
         if find_drug(dose.drug).s_fraction is None:
             known = "ketamine, esketamine and arketamine"
-            raise InvalidInputError(
+            message = (
                 f"Only {known} have pharmacokinetics in this version. Got {dose.drug}. Leave its clause out."
             )
+            raise InvalidInputError(message)
     check_covered(parameters, doses)
 
 
@@ -387,7 +396,10 @@ def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None) -> floa
 
 def _too_short(days: float | None, last_h: float) -> InvalidInputError:
     return invalid(
-        "days", must=f"at least {last_h / 24.0:.3g}, the end of the last dose", got=f"{days:g}", cure="Leave it out for 48 h more."
+        "days",
+        must=f"at least {last_h / 24.0:.3g}, the end of the last dose",
+        got=f"{days:g}",
+        cure="Leave it out for 48 h more.",
     )
 
 
@@ -397,11 +409,15 @@ def _checked_times(times_h: Sequence[float] | NDArray[np.float64]) -> Array:
         raise invalid("times_h", must="a list of finite hours", got=f"shape {times.shape}")
     if np.any(np.diff(times) <= 0):
         place = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
-        raise invalid("times_h", must="strictly ascending", got=f"{times[place]:g} h after {times[place - 1]:g} h")
+        raise invalid(
+            "times_h", must="strictly ascending", got=f"{times[place]:g} h after {times[place - 1]:g} h"
+        )
     return times
 
 
-def _stems(parameters: ParameterSet, variables: Sequence[str] | None, doses: Sequence[Dose]) -> tuple[str, ...] | None:
+def _stems(
+    parameters: ParameterSet, variables: Sequence[str] | None, doses: Sequence[Dose]
+) -> tuple[str, ...] | None:
     """Return the stems asked for, all of which the set must offer for these drugs."""
     if variables is None:
         return None
@@ -458,7 +474,9 @@ def _stacked(subjects: Sequence[Subject], first: int) -> Callable[[slice], tuple
         for place, epoch in enumerate(chosen[0].epochs):
             given = []
             for index, one in enumerate(epoch.given):
-                amounts = np.array([float(np.ravel(s.epochs[place].given[index].dose.amount_umol)[0]) for s in chosen])
+                amounts = np.array(
+                    [float(np.ravel(s.epochs[place].given[index].dose.amount_umol)[0]) for s in chosen]
+                )
                 given.append(one._replace(dose=replace(one.dose, amount_umol=amounts)))
             stacked.append(Epoch(epoch.start_h, tuple(given)))
         return tuple(stacked)
@@ -476,7 +494,9 @@ def _warnings(parameters: ParameterSet, people: Sequence[Patient], doses: Sequen
     notes += _outside("age_years", "years", ages, valid.age_years, parameters)
     per_kg = _session_mg_per_kg(doses)
     notes += _outside("dose", "mg/kg", per_kg, valid.dose_mg_per_kg, parameters)
-    recalled = {row["class"]: row for row in read_table("hepatic.csv") if row["confidence"].startswith("recalled")}
+    recalled = {
+        row["class"]: row for row in read_table("hepatic.csv") if row["confidence"].startswith("recalled")
+    }
     for name in dict.fromkeys(one.hepatic_class for one in people if one.hepatic_class in recalled):
         notes.append(
             f"Hepatic class {name!r}: AUC ratio {recalled[name]['systemic_auc_ratio']} is recalled, not verified; "
@@ -484,7 +504,9 @@ def _warnings(parameters: ParameterSet, people: Sequence[Patient], doses: Sequen
         )
     changed = any(one.hepatic_class or one.comedications for one in people)
     if changed and parameters.structure not in ("enantiomers",):
-        notes.append(f"The set {parameters.name!r} has no first pass to change: only its clearance follows the liver.")
+        notes.append(
+            f"The set {parameters.name!r} has no first pass to change: only its clearance follows the liver."
+        )
     return tuple(notes)
 
 
@@ -494,7 +516,9 @@ def _outside(
     low, high = bounds
     if not len(values) or (values.min() >= low * (1 - 1e-9) and values.max() <= high * (1 + 1e-9)):
         return []
-    given = f"{values.min():.3g}" if values.min() == values.max() else f"{values.min():.3g}–{values.max():.3g}"
+    given = (
+        f"{values.min():.3g}" if values.min() == values.max() else f"{values.min():.3g}–{values.max():.3g}"
+    )
     return [
         f"'{field}' {given} {unit} lies outside {low:g}–{high:g} {unit}, the range of the set {parameters.name!r} "
         f"({parameters.population}): an extrapolation."

@@ -1,1 +1,1 @@
-"""Pharmacokinetics: from doses at a route to concentrations in plasma, as linear flows between compartments."""
+"""Pharmacokinetics: from doses at a route to concentrations, as linear flows between compartments."""

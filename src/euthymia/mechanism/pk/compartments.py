@@ -82,7 +82,9 @@ def parent_metabolite_flows(parameters: ParentMetabolite) -> list[Flow]:
     return [
         *mammillary("S.ketamine", p.central_volume_L, *peripherals),
         Flow("S.ketamine.central", "elsewhere", eliminated_per_h),
-        Flow("S.ketamine.central", "S.norketamine.central", eliminated_per_h * p.formed_ratio, depletes=False),
+        Flow(
+            "S.ketamine.central", "S.norketamine.central", eliminated_per_h * p.formed_ratio, depletes=False
+        ),
         *mammillary("S.norketamine", p.norketamine_central_volume_L, *metabolite_peripherals),
         Flow("S.norketamine.central", None, p.norketamine_clearance_L_per_h / p.norketamine_central_volume_L),
     ]

@@ -1,4 +1,6 @@
-"""Both enantiomers of ketamine with norketamine and hydroxynorketamine, and every route (sets composed, simons-2022).
+"""Both enantiomers of ketamine with norketamine and hydroxynorketamine, and every route.
+
+The structure of the sets composed and simons-2022.
 
 For each enantiomer: three-compartment arterial parent -> two-step delay -> two-compartment norketamine ->
 two-step delay -> two-compartment hydroxynorketamine, in moles. Whether an enantiomer is solved at all
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +26,9 @@ from euthymia.mechanism.pk.disposition import (
     two_step_delay,
 )
 
+ABSENT: Any = None
+"""Default of a field that a set may lack: the routes that need it are then not covered."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameters:
@@ -32,7 +38,7 @@ class Parameters:
     fast_volume_L: Array
     slow_volume_L: Array
     s_clearance_L_per_h: Array
-    r_clearance_L_per_h: Array | None = None
+    r_clearance_L_per_h: Array = ABSENT
     fast_flow_L_per_h: Array
     slow_flow_L_per_h: Array
     norketamine_delay_h: Array
@@ -47,36 +53,36 @@ class Parameters:
     hydroxynorketamine_peripheral_volume_L: Array
     hydroxynorketamine_clearance_L_per_h: Array
     hydroxynorketamine_flow_L_per_h: Array
-    venous_rate_per_h: Array | None = None
-    venous_arterial_fraction: Array | None = None
-    first_pass_norketamine_fraction: Array | None = None
-    intramuscular_fraction: Array | None = None
-    intramuscular_rate_per_h: Array | None = None
-    subcutaneous_fraction: Array | None = None
-    subcutaneous_rate_per_h: Array | None = None
-    nasal_spray_fraction: Array | None = None
-    nasal_spray_further_device_ratio: Array | None = None
-    nasal_spray_recovered_fraction: Array | None = None
-    nasal_spray_rate_per_h: Array | None = None
-    nasal_spray_swallowed_fraction: Array | None = None
-    nasal_spray_swallowed_duration_h: Array | None = None
-    nasal_spray_swallowed_rate_per_h: Array | None = None
-    nasal_solution_fraction: Array | None = None
-    nasal_solution_rate_per_h: Array | None = None
-    sublingual_uptake_rate_per_h: Array | None = None
-    sublingual_hold_h: Array | None = None
-    sublingual_duration_h: Array | None = None
-    sublingual_rate_per_h: Array | None = None
-    sublingual_swallowed_fraction: Array | None = None
-    sublingual_swallowed_duration_h: Array | None = None
-    sublingual_swallowed_rate_per_h: Array | None = None
-    sublingual_gut_transit_h: Array | None = None
-    oral_fraction: Array | None = None
-    oral_duration_h: Array | None = None
-    oral_rate_per_h: Array | None = None
-    oral_extended_release_s_fraction: Array | None = None
-    oral_extended_release_r_fraction: Array | None = None
-    oral_extended_release_duration_h: Array | None = None
+    venous_rate_per_h: Array = ABSENT
+    venous_arterial_fraction: Array = ABSENT
+    first_pass_norketamine_fraction: Array = ABSENT
+    intramuscular_fraction: Array = ABSENT
+    intramuscular_rate_per_h: Array = ABSENT
+    subcutaneous_fraction: Array = ABSENT
+    subcutaneous_rate_per_h: Array = ABSENT
+    nasal_spray_fraction: Array = ABSENT
+    nasal_spray_further_device_ratio: Array = ABSENT
+    nasal_spray_recovered_fraction: Array = ABSENT
+    nasal_spray_rate_per_h: Array = ABSENT
+    nasal_spray_swallowed_fraction: Array = ABSENT
+    nasal_spray_swallowed_duration_h: Array = ABSENT
+    nasal_spray_swallowed_rate_per_h: Array = ABSENT
+    nasal_solution_fraction: Array = ABSENT
+    nasal_solution_rate_per_h: Array = ABSENT
+    sublingual_uptake_rate_per_h: Array = ABSENT
+    sublingual_hold_h: Array = ABSENT
+    sublingual_duration_h: Array = ABSENT
+    sublingual_rate_per_h: Array = ABSENT
+    sublingual_swallowed_fraction: Array = ABSENT
+    sublingual_swallowed_duration_h: Array = ABSENT
+    sublingual_swallowed_rate_per_h: Array = ABSENT
+    sublingual_gut_transit_h: Array = ABSENT
+    oral_fraction: Array = ABSENT
+    oral_duration_h: Array = ABSENT
+    oral_rate_per_h: Array = ABSENT
+    oral_extended_release_s_fraction: Array = ABSENT
+    oral_extended_release_r_fraction: Array = ABSENT
+    oral_extended_release_duration_h: Array = ABSENT
     clearance_exponent: Array
     volume_exponent: Array
 
@@ -92,8 +98,14 @@ def flows(parameters: Parameters, *, ways: Collection[str], enantiomers: Collect
 
 
 def _disposition(p: Parameters, enantiomer: str) -> list[Flow]:
-    parent, norketamine, hydroxy = (f"{enantiomer}.{name}" for name in ("ketamine", "norketamine", "hydroxynorketamine"))
-    clearance = p.r_clearance_L_per_h if enantiomer == "R" and p.r_clearance_L_per_h is not None else p.s_clearance_L_per_h
+    parent, norketamine, hydroxy = (
+        f"{enantiomer}.{name}" for name in ("ketamine", "norketamine", "hydroxynorketamine")
+    )
+    clearance = (
+        p.r_clearance_L_per_h
+        if enantiomer == "R" and p.r_clearance_L_per_h is not None
+        else p.s_clearance_L_per_h
+    )
     return [
         *mammillary(
             parent,
@@ -102,7 +114,10 @@ def _disposition(p: Parameters, enantiomer: str) -> list[Flow]:
             Peripheral("slow", p.slow_volume_L, p.slow_flow_L_per_h),
         ),
         *elimination(
-            f"{parent}.central", f"{norketamine}.delay_1", clearance / p.central_volume_L, p.norketamine_formed_fraction
+            f"{parent}.central",
+            f"{norketamine}.delay_1",
+            clearance / p.central_volume_L,
+            p.norketamine_formed_fraction,
         ),
         *two_step_delay(norketamine, f"{norketamine}.central", p.norketamine_delay_h),
         *mammillary(
@@ -120,7 +135,9 @@ def _disposition(p: Parameters, enantiomer: str) -> list[Flow]:
         *mammillary(
             hydroxy,
             p.hydroxynorketamine_central_volume_L,
-            Peripheral("peripheral", p.hydroxynorketamine_peripheral_volume_L, p.hydroxynorketamine_flow_L_per_h),
+            Peripheral(
+                "peripheral", p.hydroxynorketamine_peripheral_volume_L, p.hydroxynorketamine_flow_L_per_h
+            ),
         ),
         Flow(
             f"{hydroxy}.central",
@@ -153,15 +170,19 @@ def observed(parameters: Parameters, *, enantiomers: Collection[str]) -> Observe
         letter = enantiomer.lower()
         found[f"{letter}_ketamine_arterial"] = {f"{enantiomer}.ketamine.central": 1.0 / p.central_volume_L}
         if p.venous_rate_per_h is not None:
-            found[f"{letter}_ketamine_venous"] = {f"{enantiomer}.ketamine.vein": np.ones_like(p.central_volume_L)}
-        found[f"{letter}_norketamine"] = {f"{enantiomer}.norketamine.central": 1.0 / p.norketamine_central_volume_L}
+            found[f"{letter}_ketamine_venous"] = {
+                f"{enantiomer}.ketamine.vein": np.ones_like(p.central_volume_L)
+            }
+        found[f"{letter}_norketamine"] = {
+            f"{enantiomer}.norketamine.central": 1.0 / p.norketamine_central_volume_L
+        }
         found[f"{letter}_hydroxynorketamine"] = {
             f"{enantiomer}.hydroxynorketamine.central": 1.0 / p.hydroxynorketamine_central_volume_L
         }
     return found
 
 
-# --- ways into the body --------------------------------------------------------------------------------------------
+# --- ways into the body ------------------------------------------------------------------------
 
 
 def entries(
@@ -211,7 +232,11 @@ def entries(
 
 def _nasal_spray(p: Parameters, enantiomer: str, *, is_first_device: bool) -> tuple[Entry, ...]:
     """Return mucosal and swallowed shares of one device; what is not recovered never enters."""
-    fraction = p.nasal_spray_fraction if is_first_device else p.nasal_spray_fraction * p.nasal_spray_further_device_ratio
+    fraction = (
+        p.nasal_spray_fraction
+        if is_first_device
+        else p.nasal_spray_fraction * p.nasal_spray_further_device_ratio
+    )
     recovered = p.nasal_spray_recovered_fraction
     return (
         Entry(f"{enantiomer}.spray", recovered * fraction),
@@ -219,7 +244,9 @@ def _nasal_spray(p: Parameters, enantiomer: str, *, is_first_device: bool) -> tu
     )
 
 
-def _sublingual(p: Parameters, enantiomer: str, *, hold_h: float | None, is_spat_out: bool) -> tuple[Entry, ...]:
+def _sublingual(
+    p: Parameters, enantiomer: str, *, hold_h: float | None, is_spat_out: bool
+) -> tuple[Entry, ...]:
     """Return the share taken up while held, 1 - exp(-k hold), and what is swallowed after it."""
     hold = p.sublingual_hold_h if hold_h is None else np.full_like(p.sublingual_hold_h, hold_h)
     taken = -np.expm1(-p.sublingual_uptake_rate_per_h * hold)
@@ -244,7 +271,7 @@ def _no_flows(p: Parameters, enantiomer: str) -> list[Flow]:
     return []
 
 
-def _depot(name: str, field: str):  # noqa: ANN202 - a function (parameters, enantiomer) -> flows
+def _depot(name: str, field: str):
     def build(p: Parameters, enantiomer: str) -> list[Flow]:
         return [Flow(f"{enantiomer}.{name}", f"{enantiomer}.ketamine.central", getattr(p, field))]
 
@@ -284,7 +311,7 @@ def _solution(p: Parameters, enantiomer: str) -> list[Flow]:
 
 
 def _film(p: Parameters, enantiomer: str) -> list[Flow]:
-    """Return the mucosa depot and the swallowed film: gut -> liver -> norketamine, no parent (Simons 2022)."""
+    """Return the mucosa depot and the swallowed film: gut, liver, norketamine; no parent (Simons2022)."""
     transit_rate_per_h = 1.0 / p.sublingual_gut_transit_h
     formed = p.first_pass_norketamine_fraction
     return [

@@ -62,7 +62,10 @@ def flows(parameters: Parameters) -> list[Flow]:
         Flow("S.ketamine.liver", "elsewhere", p.liver_elimination_per_h),
         Flow("S.ketamine.liver", "formed", p.liver_formation_per_h),
         Flow(
-            "S.ketamine.liver", "S.norketamine.central", p.liver_formation_per_h * p.formed_ratio, depletes=False
+            "S.ketamine.liver",
+            "S.norketamine.central",
+            p.liver_formation_per_h * p.formed_ratio,
+            depletes=False,
         ),
         *mammillary(
             "S.norketamine",
