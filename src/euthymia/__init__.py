@@ -31,7 +31,7 @@ _PUBLIC = {
     "InvalidInputError": "errors",
     "ResultWarning": "errors",
 }
-__all__ = sorted(_PUBLIC)
+__all__ = sorted(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

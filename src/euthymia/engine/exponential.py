@@ -80,7 +80,7 @@ class _Stepper:
             joint[:size, :size] = self.matrix * step
             joint[:size, size:] = np.eye(size) * step
             whole = expm(joint)
-            self.known[step] = np.asarray(whole[:size, :size]), np.asarray(whole[:size, size:])
+            self.known[step] = np.asarray(whole[:size, :size], float), np.asarray(whole[:size, size:], float)
         free, forced = self.known[step]
         return free @ state + (forced @ rates if np.any(rates) else 0.0)
 

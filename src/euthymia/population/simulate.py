@@ -104,7 +104,8 @@ def simulate(
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, numbers = _people(patients, patient)
-    first = plan.doses(70.0)
+    everything = plan.doses(70.0)
+    first = [dose for dose in everything if _is_covered(dose)]
     _check_doses(chosen, first)
     horizon_h = _horizon_h(plan, first, days)
     schedule = tuple(Given(dose) for dose in first)
@@ -112,11 +113,11 @@ def simulate(
     weights = np.array([one.weight_kg for one in people])
 
     def epochs_of(part: slice) -> tuple[Epoch, ...]:
-        doses = plan.doses(weights[part])
+        doses = [dose for dose in plan.doses(weights[part]) if _is_covered(dose)]
         start_h = min((dose.start_h for dose in doses), default=0.0)
         return (Epoch(min(start_h, 0.0), tuple(Given(dose) for dose in doses)),)
 
-    notes = _warnings(chosen, people, first)
+    notes = (*_left_out(everything), *_warnings(chosen, people, first))
     job = _Job(
         chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics
     )
@@ -371,17 +372,26 @@ def _people(
     return list(patients), np.arange(1, len(patients) + 1)
 
 
+def _is_covered(dose: Dose) -> bool:
+    """Tell whether a dose is of a drug with pharmacokinetics here: ketamine or an enantiomer."""
+    return find_drug(dose.drug).is_ketamine
+
+
+def _left_out(doses: Sequence[Dose]) -> tuple[str, ...]:
+    """Return what must be said about drugs that have no pharmacokinetics in this version."""
+    others = dict.fromkeys(dose.drug for dose in doses if not _is_covered(dose))
+    return tuple(
+        f"{drug} has no pharmacokinetics in this version: its doses change nothing here." for drug in others
+    )
+
+
 def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     if not doses:
-        message = "A regimen must give a drug at least once. Got none. Example: 'ketamine 0.5 mg/kg iv over 40 min'."
+        message = (
+            "A regimen must give ketamine, esketamine or arketamine at least once. Got none. "
+            "Example: 'ketamine 0.5 mg/kg iv over 40 min'."
+        )
         raise InvalidInputError(message)
-    for dose in doses:
-        if find_drug(dose.drug).s_fraction is None:
-            known = "ketamine, esketamine and arketamine"
-            message = (
-                f"Only {known} have pharmacokinetics in this version. Got {dose.drug}. Leave its clause out."
-            )
-            raise InvalidInputError(message)
     check_covered(parameters, doses)
 
 
@@ -499,8 +509,8 @@ def _warnings(parameters: ParameterSet, people: Sequence[Patient], doses: Sequen
     }
     for name in dict.fromkeys(one.hepatic_class for one in people if one.hepatic_class in recalled):
         notes.append(
-            f"Hepatic class {name!r}: AUC ratio {recalled[name]['systemic_auc_ratio']} is recalled, not verified; "
-            "only its direction was seen in the label."
+            f"Hepatic class {name!r}: its AUC ratio {recalled[name]['systemic_auc_ratio']} is recalled, not "
+            "verified; only its direction was seen in the label."
         )
     changed = any(one.hepatic_class or one.comedications for one in people)
     if changed and parameters.structure not in ("enantiomers",):
@@ -520,8 +530,8 @@ def _outside(
         f"{values.min():.3g}" if values.min() == values.max() else f"{values.min():.3g}–{values.max():.3g}"
     )
     return [
-        f"'{field}' {given} {unit} lies outside {low:g}–{high:g} {unit}, the range of the set {parameters.name!r} "
-        f"({parameters.population}): an extrapolation."
+        f"'{field}' {given} {unit} lies outside {low:g}–{high:g} {unit}, the range of the set "
+        f"{parameters.name!r} ({parameters.population}): an extrapolation."
     ]
 
 
