@@ -203,6 +203,20 @@ def test_once_is_not_printed_at_the_start() -> None:
     assert print_regimen(parse_regimen("ketamine 35 mg im once")) == "ketamine 35 mg intramuscular"
 
 
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        ("at 24, 1 h before each dose", "at 1, 24 h before each dose"),
+        ("at -1 h after each dose", "at 1 h before each dose"),
+        ("at -1, 24 h after each dose", "at -1, 24 h after each dose"),
+        ("at day 1 after each dose", "at 1 d after each dose"),
+    ],
+)
+def test_delays_print_before_or_after_in_order_of_size(written: str, printed: str) -> None:
+    regimen = parse_regimen(f"ketamine 35 mg im; CBT 50 min {written}")
+    assert print_regimen(regimen) == f"ketamine 35 mg intramuscular; CBT 50 min, {printed}"
+
+
 def test_lines_may_be_broken() -> None:
     text = "ketamine 35 mg im,\n  weekly x 2;\n\tCBT 50 min\n"
     assert parse_regimen(text) == parse_regimen("ketamine 35 mg im, weekly x 2; CBT 50 min")

@@ -132,7 +132,7 @@ def test_horizons_count_from_the_last_item_and_the_last_order() -> None:
     [
         "ketamine 35 mg iv over 60 min, every 0.5 h x 2",
         "ketamine 35 mg iv over 60 min at 0, 0.5 h",
-        "ketamine 35 mg iv over 60 min, every 2 h x 1 then ketamine 20 mg iv over 40 min, weekly x 1 from 0.5 h",
+        "ketamine 35 mg iv over 60 min, daily x 1 then ketamine 20 mg iv over 40 min, weekly x 1 from 0.5 h",
         "ketamine 35 mg iv over 20 min paused 10-60 min at 0, 0.5 h",
         "ketamine 35 mg im; ketamine 35 mg iv over 60 min at 0, 0.5 h",
     ],
@@ -255,8 +255,8 @@ def test_shift_can_be_written_down() -> None:
         "mindfulness 20 min at 1 h after each dose"
     )
     assert print_regimen(shift(regimen, by_h=-24)) == (
-        "ketamine 35 mg intramuscular, weekly x 2 from -1 d then daily x 1; CBT 50 min, at 0 d; ECT, at -1 d; "
-        "mindfulness 20 min, at 1 h after each dose"
+        "ketamine 35 mg intramuscular, weekly x 2 from -1 d then daily x 1; CBT 50 min, at 0 d; "
+        "ECT, at -1 d; mindfulness 20 min, at 1 h after each dose"
     )
 
 

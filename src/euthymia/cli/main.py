@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-import click
 import typer
 
 from euthymia.errors import EuthymiaError, InvalidInputError
@@ -60,26 +60,49 @@ def run(arguments: list[str] | None = None) -> None:
 
     0 done; 1 a run failed (solver, disk, interrupted resource); 2 bad input; 130 Ctrl-C.
     """
-    sys.exit(call(arguments))
+    code = call(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # what is left in the buffer cannot be written; Python would try once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _unwritten(error)
+    sys.exit(code)
 
 
 def call(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=arguments, standalone_mode=False)
+        app(args=given, prog_name="euthymia", obj=list(given))
     except InvalidInputError as error:
         return _failed(str(error), 2)
     except EuthymiaError as error:
         return _failed(str(error), 1)
-    except click.exceptions.Abort:
-        return _failed("Interrupted; nothing half-written was left.", 130)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        return _unwritten(error)
+    except SystemExit as left:
+        return _left(left)
+    return 0
+
+
+def _left(left: SystemExit) -> int:
+    """Return the exit code of a command that typer ended: done, misused, interrupted, or its reader gone."""
+    behind: BaseException | None = left
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            return _failed("Interrupted; nothing half-written was left.", 130)
+        if isinstance(behind, BrokenPipeError):
+            return 0
+        behind = behind.__context__
+    return left.code if isinstance(left.code, int) else 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Return the exit code where standard output cannot be written; a reader that left is no failure."""
+    if isinstance(error, BrokenPipeError):
         return 0
-    return code if isinstance(code, int) else 0
+    return _failed(f"Cannot write or read: {error.strerror or error}. Check the space on the disk.", 1)
 
 
 def _failed(message: str, code: int) -> int:

@@ -22,6 +22,7 @@ SITES = ("arterial", "venous", "both")
 
 
 def simulate(
+    context: typer.Context,
     regimen: Annotated[
         str, typer.Argument(metavar="REGIMEN|FILE.csv", help="In the dosing language, or an event table.")
     ],
@@ -103,7 +104,7 @@ def simulate(
             regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet
         )
     show.warn([str(one.message) for one in caught if issubclass(one.category, ResultWarning)], is_quiet=quiet)
-    command = sys.argv[1:] or ["simulate", regimen]
+    command = list(context.obj or ["simulate", regimen])
     _to_standard_output(course, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
     if out is not None:
         for path in write_result(course, out, unit=unit, command=command):
