@@ -158,7 +158,7 @@ def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labe
             for course, label in zip(courses, labels, strict=True)
             for curve in _curves(course, family, unit, label)
         ]
-        curves = [_styled(curve, order.setdefault(curve.label, len(order))) for curve in curves]
+        curves = [_styled(curve, order.setdefault(_bare(curve.label), len(order))) for curve in curves]
         if not curves:
             continue
         points = [
@@ -208,6 +208,11 @@ def _styled(curve: Curve, place: int) -> Curve:
     from dataclasses import replace
 
     return replace(curve, style=place)
+
+
+def _bare(label: str) -> str:
+    """Return a label without its default site, so that S is drawn alike in every panel."""
+    return label.removesuffix(", arterial").removesuffix(", plasma")
 
 
 def curve_label(stem: str, label: str) -> str:
