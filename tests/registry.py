@@ -54,10 +54,18 @@ class Combination(NamedTuple):
     def order(self) -> Order:
         """An order inside the range of the set: 0.5 mg/kg or the nearest to it, or one device."""
         spray = device(self.drug, self.route)
-        amount, unit = (spray.amount_mg, "mg") if spray else (np.clip(0.5, *self.parameters.valid.dose_mg_per_kg), "mg/kg")
+        amount, unit = (
+            (spray.amount_mg, "mg")
+            if spray
+            else (np.clip(0.5, *self.parameters.valid.dose_mg_per_kg), "mg/kg")
+        )
         duration_min = 40.0 if self.route is Route.IV_INFUSION else None
         return Order.create(
-            drug=self.drug, route=self.route, amount=float(amount), amount_unit=unit, duration_min=duration_min
+            drug=self.drug,
+            route=self.route,
+            amount=float(amount),
+            amount_unit=unit,
+            duration_min=duration_min,
         )
 
     def doses(self, start_h: float = 0.0, *, factor: float = 1.0) -> tuple[Dose, ...]:
@@ -76,7 +84,11 @@ def _is_covered(combination: Combination) -> bool:
 
 
 COMBINATIONS = tuple(
-    one for name in SETS for drug in DRUGS for route in ROUTES if _is_covered(one := Combination(name, drug, route))
+    one
+    for name in SETS
+    for drug in DRUGS
+    for route in ROUTES
+    if _is_covered(one := Combination(name, drug, route))
 )
 INTRAVENOUS = tuple(one for one in COMBINATIONS if one.route in (Route.IV_BOLUS, Route.IV_INFUSION))
 
@@ -94,13 +106,19 @@ def model_of(
 Solver = Callable[[LinearSystem, Sequence[Input], np.ndarray, Any], dict[str, np.ndarray]]
 
 
-def _modal(system: LinearSystem, inputs: Sequence[Input], times: np.ndarray, outputs: Any) -> dict[str, np.ndarray]:
+def _modal(
+    system: LinearSystem, inputs: Sequence[Input], times: np.ndarray, outputs: Any
+) -> dict[str, np.ndarray]:
     return respond(system, inputs, times, outputs).values
 
 
 def _by_patient(respond_one: Callable[..., dict[str, np.ndarray]]) -> Solver:
-    def solve(system: LinearSystem, inputs: Sequence[Input], times: np.ndarray, outputs: Any) -> dict[str, np.ndarray]:
-        rows = [respond_one(system, inputs, times, outputs, patient) for patient in range(system.patient_count)]
+    def solve(
+        system: LinearSystem, inputs: Sequence[Input], times: np.ndarray, outputs: Any
+    ) -> dict[str, np.ndarray]:
+        rows = [
+            respond_one(system, inputs, times, outputs, patient) for patient in range(system.patient_count)
+        ]
         return {name: np.stack([row[name] for row in rows]) for name in outputs}
 
     return solve
@@ -113,7 +131,8 @@ def _engine_functions() -> dict[str, Callable[..., Any]]:
         found |= {
             name: one
             for name, one in members.items()
-            if name.startswith("respond") and getattr(one, "__module__", "") == f"euthymia.engine.{module.name}"
+            if name.startswith("respond")
+            and getattr(one, "__module__", "") == f"euthymia.engine.{module.name}"
         }
     return found
 
@@ -121,7 +140,8 @@ def _engine_functions() -> dict[str, Callable[..., Any]]:
 ENGINE_FUNCTIONS = _engine_functions()
 """Every public function of the engine that answers a schedule: ``respond``, ``respond_by_...``."""
 SOLVERS: dict[str, Solver] = {
-    name: _modal if name == "respond" else _by_patient(function) for name, function in ENGINE_FUNCTIONS.items()
+    name: _modal if name == "respond" else _by_patient(function)
+    for name, function in ENGINE_FUNCTIONS.items()
 }
 
 

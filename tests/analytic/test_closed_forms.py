@@ -68,7 +68,9 @@ def of(value: float | np.ndarray, patient: int) -> float:
     return float(value if np.ndim(value) == 0 else value[patient])
 
 
-def expected(compartments: int, kind: Kind, doses: list[tuple[float, float]], *, interval: float | None = None):
+def expected(
+    compartments: int, kind: Kind, doses: list[tuple[float, float]], *, interval: float | None = None
+):
     """Return (P, T); doses are (start, multiple of AMOUNT); with an interval the first has gone on for ever."""
     rows = []
     for patient in range(len(VOLUME)):
@@ -79,7 +81,8 @@ def expected(compartments: int, kind: Kind, doses: list[tuple[float, float]], *,
         for place, (start, multiple) in enumerate(doses):
             dose = {"amount": AMOUNT[patient] * multiple, "duration": of(kind.duration, patient)}
             since = [
-                textbook.exact(time) - textbook.exact(start) - textbook.exact(of(kind.lag, patient)) for time in TIMES
+                textbook.exact(time) - textbook.exact(start) - textbook.exact(of(kind.lag, patient))
+                for time in TIMES
             ]
             parts = [textbook.single_dose(modes, **dose, times=since)]
             if interval is not None and place == 0:
@@ -89,7 +92,9 @@ def expected(compartments: int, kind: Kind, doses: list[tuple[float, float]], *,
     return np.array(rows)
 
 
-def solved(compartments: int, kind: Kind, doses: list[tuple[float, float]], *, interval: float | None = None) -> Response:
+def solved(
+    compartments: int, kind: Kind, doses: list[tuple[float, float]], *, interval: float | None = None
+) -> Response:
     inputs = [
         Input(kind.node, AMOUNT * multiple, start, kind.duration, kind.lag, None if place else interval, 0.0)
         for place, (start, multiple) in enumerate(doses)
@@ -139,9 +144,17 @@ def test_peripheral_amount_after_a_bolus():
     found = respond(system_of(2), [Input("central", AMOUNT, 0.0)], TIMES, {"a": {"first": 1.0}}).values["a"]
     for patient in range(len(VOLUME)):
         (_, alpha), (_, beta) = modes_of(2, patient)
-        factor = textbook.exact(AMOUNT[patient]) * textbook.exact(FIRST[1][patient]) / textbook.exact(VOLUME[patient])
+        factor = (
+            textbook.exact(AMOUNT[patient])
+            * textbook.exact(FIRST[1][patient])
+            / textbook.exact(VOLUME[patient])
+        )
         wanted = [
-            float(factor / (alpha - beta) * ((-beta * textbook.exact(t)).exp() - (-alpha * textbook.exact(t)).exp()))
+            float(
+                factor
+                / (alpha - beta)
+                * ((-beta * textbook.exact(t)).exp() - (-alpha * textbook.exact(t)).exp())
+            )
             for t in TIMES
         ]
         assert np.abs(found[patient] - wanted).max() <= RELATIVE * max(wanted)
@@ -155,6 +168,10 @@ def test_integral_is_the_closed_form(kind: str):
     system = system_of(1)
     area = respond(system, [item], TIMES, {"c": {"central": 1.0 / VOLUME}}, integrated=True).values["c"]
     gone = respond(system, [item], TIMES, {"out": {"out": 1.0}}).values["out"]
-    late = respond(system, [item], np.array([2000.0]), {"c": {"central": 1.0 / VOLUME}}, integrated=True).values["c"]
-    np.testing.assert_allclose(area, gone / CLEARANCE[:, None], rtol=0, atol=1e-12 * (AMOUNT / CLEARANCE).max())
+    late = respond(
+        system, [item], np.array([2000.0]), {"c": {"central": 1.0 / VOLUME}}, integrated=True
+    ).values["c"]
+    np.testing.assert_allclose(
+        area, gone / CLEARANCE[:, None], rtol=0, atol=1e-12 * (AMOUNT / CLEARANCE).max()
+    )
     np.testing.assert_allclose(late[:, 0], AMOUNT / CLEARANCE, rtol=1e-12)

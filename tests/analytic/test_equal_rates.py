@@ -143,7 +143,9 @@ class TestEqual:
     def test_chain_of_equal_delays(self, is_same_array: bool, count: int):
         """A_n = D (k t)^(n-1) / (n-1)! exp(-k t)."""
         one = np.array([K])
-        response = solve(chain([one if is_same_array else one.copy() for _ in range(count)]), f"n{count - 1}", 0.0)
+        response = solve(
+            chain([one if is_same_array else one.copy() for _ in range(count)]), f"n{count - 1}", 0.0
+        )
         right = (K * TIMES) ** (count - 1) / factorial(count - 1) * np.exp(-K * TIMES)
         assert_close(response.values["a"][0], right)
         assert response.by_exponential[0] != is_same_array

@@ -111,7 +111,12 @@ def single_dose(
 
 
 def earlier_doses(
-    modes: Sequence[Mode], *, amount: float, duration: float, interval: float, times: Sequence[float | Decimal]
+    modes: Sequence[Mode],
+    *,
+    amount: float,
+    duration: float,
+    interval: float,
+    times: Sequence[float | Decimal],
 ) -> list[Decimal]:
     """Return what endless earlier doses, ended within their intervals, leave at times since the latest dose.
 
@@ -120,7 +125,9 @@ def earlier_doses(
     tau, late = exact(interval), after_input(modes, amount=amount, duration=duration)
     return [
         sum(
-            c * (-rate * ((t if isinstance(t, Decimal) else exact(t)) + tau)).exp() / (1 - (-rate * tau).exp())
+            c
+            * (-rate * ((t if isinstance(t, Decimal) else exact(t)) + tau)).exp()
+            / (1 - (-rate * tau).exp())
             for c, rate in late
         )
         for t in times

@@ -92,7 +92,9 @@ def test_another_dose_never_lowers_a_concentration(case: Case, data: st.DataObje
 def test_any_schedule_is_the_sum_of_its_parts(case: Case, data: st.DataObject):
     cut = data.draw(st.integers(0, len(case.schedule)))
     whole = case.curves(case.doses())
-    parts = [case.curves(case.doses(schedule=some)) for some in (case.schedule[:cut], case.schedule[cut:]) if some]
+    parts = [
+        case.curves(case.doses(schedule=some)) for some in (case.schedule[:cut], case.schedule[cut:]) if some
+    ]
     assert_same(whole, {name: sum(part[name] for part in parts) for name in whole})
 
 

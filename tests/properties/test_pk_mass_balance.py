@@ -17,7 +17,9 @@ def holding_nodes(system: LinearSystem, inputs: list[Input]) -> list[str]:
     """Return the nodes that drug flows into; those fed by observing flows only are left out."""
     reached = {item.node for item in inputs}
     while True:
-        more = {t for s, t, _, depletes in system.flows if depletes and t is not None and s in reached} - reached
+        more = {
+            t for s, t, _, depletes in system.flows if depletes and t is not None and s in reached
+        } - reached
         if not more:
             return [name for name in system.nodes if name in reached]
         reached |= more

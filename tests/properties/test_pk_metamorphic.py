@@ -24,10 +24,14 @@ SAME = 1e-12
 NUMBERS = (1, 2, 3)
 TIMES = np.unique(np.concatenate([np.linspace(0.0, 60.0, 121), np.geomspace(0.01, 12.0, 30)]))
 ALL = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
-INFUSED = pytest.mark.parametrize("combination", [one for one in INTRAVENOUS if one.route is Route.IV_INFUSION], ids=str)
+INFUSED = pytest.mark.parametrize(
+    "combination", [one for one in INTRAVENOUS if one.route is Route.IV_INFUSION], ids=str
+)
 
 
-def solved(combination: Combination, doses: list[Dose], *, times: np.ndarray = TIMES) -> dict[str, np.ndarray]:
+def solved(
+    combination: Combination, doses: list[Dose], *, times: np.ndarray = TIMES
+) -> dict[str, np.ndarray]:
     return curves(model_of(combination, doses, numbers=NUMBERS), times)
 
 
@@ -100,7 +104,8 @@ def test_an_infusion_may_be_split_anywhere(combination: Combination, point: floa
     (whole,) = combination.doses()
     cut = point * whole.duration_h
     assert_same(
-        solved(combination, [part(whole, 0.0, cut), part(whole, cut, whole.duration_h)]), solved(combination, [whole])
+        solved(combination, [part(whole, 0.0, cut), part(whole, cut, whole.duration_h)]),
+        solved(combination, [whole]),
     )
 
 
@@ -246,7 +251,9 @@ def expected_areas(combination: Combination, amount_umol: float) -> dict[str, fl
         # E = V (kel + kmet) / (Q + V (kel + kmet)), CL = Q E
         intrinsic = p.liver_volume_L * (p.liver_elimination_per_h + p.liver_formation_per_h)
         clearance = p.liver_flow_L_per_h * intrinsic / (p.liver_flow_L_per_h + intrinsic)
-        formed = p.liver_formation_per_h / (p.liver_elimination_per_h + p.liver_formation_per_h) * p.formed_ratio
+        formed = (
+            p.liver_formation_per_h / (p.liver_elimination_per_h + p.liver_formation_per_h) * p.formed_ratio
+        )
         return {
             f"s_ketamine_{site}": amount_umol / clearance,
             "s_norketamine": amount_umol * formed / p.norketamine_clearance_L_per_h,
@@ -272,14 +279,20 @@ def test_area_by_any_route_is_the_bioavailable_fraction_of_the_intravenous_area(
     dose, reference = (sum(float(one.amount_umol) for one in each.doses()) for each in (combination, bolus))
     for name in course.metrics:
         if "norketamine" not in name:
-            ratio = course.metrics[name].auc_infinity / dose / (straight.metrics[name].auc_infinity / reference)
+            ratio = (
+                course.metrics[name].auc_infinity / dose / (straight.metrics[name].auc_infinity / reference)
+            )
             np.testing.assert_allclose(ratio, course.bioavailable_fraction, rtol=1e-9)
 
 
 @ALL
 def test_area_to_a_far_horizon_is_the_area_to_infinity(combination: Combination):
     course = simulate(
-        single(combination.order), parameters=combination.set, patient=combination.patient, days=3000, times_h=[1.0]
+        single(combination.order),
+        parameters=combination.set,
+        patient=combination.patient,
+        days=3000,
+        times_h=[1.0],
     )
     for metrics in course.metrics.values():
         if np.isfinite(metrics.auc_infinity[0]):
@@ -351,7 +364,9 @@ def test_a_pause_delivers_the_whole_amount():
 def test_steps_of_rate_equal_infusions_one_after_the_other():
     steps = run("ketamine 0.14 then 0.28 then 0.57 mg/kg/h iv, 60 min each")
     parts = [
-        single(infusion(rate, 60.0), schedule=AtTimes.create(times_h=[start])) if start else single(infusion(rate, 60.0))
+        single(infusion(rate, 60.0), schedule=AtTimes.create(times_h=[start]))
+        if start
+        else single(infusion(rate, 60.0))
         for start, rate in enumerate((0.14, 0.28, 0.57))
     ]
     assert_same_course(steps, run(combine(*parts)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from euthymia.cli import options, show
 from euthymia.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from euthymia.model.parameters import ParameterRow, ParameterSet
 
 
 def sets(
@@ -25,42 +28,20 @@ def sets(
     """
     from euthymia.model.parameters import load_parameters, set_names
 
+    show.check_one_format(is_json=json, is_csv=csv)
     if name is None:
-        rows = [
-            {
-                "set": one,
-                "title": (found := load_parameters(one)).title,
-                "drugs": ", ".join(found.drugs),
-                "ways": ", ".join(found.ways),
-                "weight_kg": "{:g}–{:g}".format(*found.valid.weight_kg),
-                "age_years": "{:g}–{:g}".format(*found.valid.age_years),
-                "site": found.site,
-            }
-            for one in set_names()
-        ]
-        _print(rows, is_json=json, is_csv=csv)
+        chosen = [load_parameters(one) for one in set_names()]
+        if json or csv:
+            _print([_set_record(one) for one in chosen], is_json=json, is_csv=csv)
+        else:
+            _print([_set_cells(one) for one in chosen])
         return
     found = load_parameters(name)
-    rows = [
-        {
-            "field": row.field,
-            "value": f"{row.value:g}",
-            "unit": row.unit,
-            "spread": _spread(row),
-            "range": f"{row.low:g}–{row.high:g}",
-            "tag": row.tag,
-            "source": row.source,
-            "location": row.location,
-            "confidence": row.confidence,
-            "note": row.note,
-        }
-        for row in found.rows.values()
-    ]
-    if not json and not csv:
-        print(
-            f"{found.title}\n{found.summary}\nPopulation: {found.population}\nSay with it: {found.disclaimer}"
-        )
-    _print(rows, is_json=json, is_csv=csv, hidden=("location", "confidence", "note"))
+    if json or csv:
+        _print([_parameter_record(row) for row in found.rows.values()], is_json=json, is_csv=csv)
+        return
+    print(f"{found.title}\n{found.summary}\nPopulation: {found.population}\nSay with it: {found.disclaimer}")
+    _print([_parameter_cells(row) for row in found.rows.values()])
 
 
 def routes(json: options.Json = False, csv: options.Csv = False) -> None:
@@ -120,7 +101,7 @@ def _keys_of(result: Path) -> list[str]:
     try:
         document = json_module.loads(path.read_text(encoding="utf-8"))
         return list(document["provenance"]["sources"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         message = (
             f"'RESULT' must be a JSON result or a run folder. Got {str(result)!r}, which does not exist. "
             "Make one with 'euthymia simulate ... --out run'."
@@ -131,7 +112,68 @@ def _keys_of(result: Path) -> list[str]:
         raise InvalidInputError(message) from None
 
 
-def _spread(row: Any) -> str:
+def _set_record(one: ParameterSet) -> dict[str, Any]:
+    """Return a set for machines."""
+    weight_low_kg, weight_high_kg = one.valid.weight_kg
+    age_low_years, age_high_years = one.valid.age_years
+    return {
+        "set": one.name,
+        "title": one.title,
+        "drugs": ";".join(one.drugs),
+        "ways": ";".join(one.ways),
+        "weight_low_kg": weight_low_kg,
+        "weight_high_kg": weight_high_kg,
+        "age_low_years": age_low_years,
+        "age_high_years": age_high_years,
+        "site": one.site,
+    }
+
+
+def _set_cells(one: ParameterSet) -> dict[str, str]:
+    return {
+        "set": one.name,
+        "title": one.title,
+        "drugs": ", ".join(one.drugs),
+        "ways": ", ".join(one.ways),
+        "weight_kg": "{:g}–{:g}".format(*one.valid.weight_kg),
+        "age_years": "{:g}–{:g}".format(*one.valid.age_years),
+        "site": one.site,
+    }
+
+
+def _parameter_record(row: ParameterRow) -> dict[str, Any]:
+    """Return a parameter for machines: unrounded, and empty where there is no spread."""
+    is_fixed = row.distribution == "fixed"
+    return {
+        "field": row.field,
+        "value": row.value,
+        "unit": row.unit,
+        "distribution": row.distribution,
+        "sd": None if is_fixed else row.sd,
+        "draw_with": row.draw_with,
+        "low": row.low,
+        "high": row.high,
+        "tag": row.tag,
+        "source": row.source,
+        "location": row.location,
+        "confidence": row.confidence,
+        "note": row.note,
+    }
+
+
+def _parameter_cells(row: ParameterRow) -> dict[str, str]:
+    return {
+        "field": row.field,
+        "value": f"{row.value:g}",
+        "unit": row.unit,
+        "spread": _spread(row),
+        "range": f"{row.low:g}–{row.high:g}",
+        "tag": row.tag,
+        "source": row.source,
+    }
+
+
+def _spread(row: ParameterRow) -> str:
     if row.distribution == "fixed":
         return "–"
     shared = f" (with {row.draw_with})" if row.draw_with else ""
@@ -139,9 +181,10 @@ def _spread(row: Any) -> str:
 
 
 def _print(
-    rows: list[dict[str, str]], *, is_json: bool = False, is_csv: bool = False, hidden: tuple[str, ...] = ()
+    rows: list[dict[str, Any]], *, is_json: bool = False, is_csv: bool = False, hidden: tuple[str, ...] = ()
 ) -> None:
     """Print rows as a table, JSON or CSV; the table leaves out the hidden columns."""
+    show.check_one_format(is_json=is_json, is_csv=is_csv)
     if is_json:
         print(json_module.dumps(rows, indent=1, ensure_ascii=False))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,8 +46,12 @@ def pk(
     """
     from euthymia.evidence.compare import compare_exposures, is_misfit
     from euthymia.evidence.records import Role
+    from euthymia.files.writing import check_writable
     from euthymia.model.parameters import load_parameters
 
+    show.check_one_format(is_json=json, is_csv=csv)
+    if report is not None:
+        check_writable(report)
     if parameters is not None:
         load_parameters(parameters)
     if role is not None and role not in {one.value for one in Role}:
@@ -128,16 +132,17 @@ def _csv(found: list[Comparison]) -> None:
     import csv as csv_module
     import sys
 
-    rows = [asdict(one) for one in found]
-    writer = csv_module.DictWriter(sys.stdout, list(rows[0]) if rows else ["row_id"], lineterminator="\n")
+    from euthymia.evidence.compare import Comparison
+
+    columns = [field.name for field in fields(Comparison)]
+    writer = csv_module.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(asdict(one) for one in found)
 
 
 def _write_report(found: list[Comparison], path: Path) -> None:
     from euthymia.cli.reports import evidence_report
-    from euthymia.files.writing import check_writable, write_whole
+    from euthymia.files.writing import write_whole
 
-    check_writable(path)
     html = evidence_report(found)
     write_whole(path, lambda target: target.write_text(html, encoding="utf-8"))

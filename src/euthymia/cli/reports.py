@@ -260,7 +260,7 @@ def exposure_table(course: Trajectory, unit: str, *, title: str = "") -> TableBl
         one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
         cells = (one.cmax, one.tmax_h, one.auc_horizon, one.auc_infinity, one.half_life_h)
         rows.append([variable.meaning, *(spread(_quantiles(cell), is_typical=is_typical) for cell in cells)])
-    horizon = f"AUC 0–{course.times_h[-1]:g} h (h·{unit})"
+    horizon = f"AUC 0–{course.provenance.horizon_h:g} h (h·{unit})"
     return TableBlock(
         title=title,
         heads=("", f"Cmax ({unit})", "Tmax (h)", horizon, f"AUC to infinity (h·{unit})", "half-life (h)"),
@@ -321,7 +321,8 @@ def _sentences(course: Trajectory, parameters: ParameterSet) -> list[str]:
     fraction = spread(_quantiles(course.bioavailable_fraction), is_typical=len(course.patients) == 1)
     return [
         f"{who} of {weight}. {fraction} of the dose reaches the circulation as ketamine. "
-        f"Horizon {course.times_h[-1]:g} h after time 0."
+        f"Horizon {course.provenance.horizon_h:g} h after time 0."
+        + (f" {', '.join(course.provenance.covariates)}." if course.provenance.covariates else "")
     ]
 
 

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOT_A_DEVICE = "Simulated. Research software, not a medical device; no dosing advice."
+
+
+def check_one_format(*, is_json: bool, is_csv: bool, cure: str = "") -> None:
+    """Raise where both JSON and CSV are to go to standard output."""
+    if is_json and is_csv:
+        message = f"'--json' and '--csv' both want standard output. Give one.{cure}"
+        raise InvalidInputError(message)
 
 
 def note(text: str, *, is_quiet: bool = False) -> None:
@@ -62,7 +71,8 @@ def significant(value: float, digits: int = 3) -> str:
         return "0" if value == 0 else "–"
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
-    places = max(digits - 1 - int(np.floor(np.log10(abs(value)))), 0)
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.9999 becomes 1, which has one place fewer
+    places = max(digits - 1 - int(np.floor(np.log10(abs(rounded)))), 0)
     return f"{value:.{places}f}"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from euthymia.cli import options, show
-from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
+from euthymia.errors import ResultWarning, invalid, unknown
 
 if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
@@ -76,9 +76,7 @@ def simulate(
     from euthymia.model.variables import CONCENTRATION_UNITS
     from euthymia.population.patient import Patient
 
-    if json and csv:
-        message = "'--json' and '--csv' both want standard output. Give one; '--out' writes more files."
-        raise InvalidInputError(message)
+    show.check_one_format(is_json=json, is_csv=csv, cure=" '--out' writes more files.")
     if unit not in CONCENTRATION_UNITS:
         raise unknown("unit of concentration", unit, CONCENTRATION_UNITS)
     if observe not in SITES:
@@ -170,7 +168,12 @@ def _run(
 
 
 def _is_file(text: str) -> bool:
-    return text.lower().endswith((".csv", ".tsv", ".txt", ".dat")) or Path(text).is_file()
+    if text.lower().endswith((".csv", ".tsv", ".txt", ".dat")):
+        return True
+    try:
+        return Path(text).is_file()
+    except OSError:  # a long regimen is no file name
+        return False
 
 
 def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: list[str]) -> list[str]:
@@ -179,11 +182,14 @@ def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: lis
 
     offered = offered_stems(chosen, drugs)
     if asked is not None and asked != "all":
-        return [name.strip() for name in asked.split(",") if name.strip()]
+        names = [name.strip() for name in asked.split(",") if name.strip()]
+        if not names:
+            raise invalid("--variables", must="names separated by commas, or all", got=repr(asked))
+        return names
     other = {"arterial": "venous", "venous": "arterial"}.get(observe)
     at_site = [name for name in offered if other is None or not name.endswith(f"_{other}")]
     if observe != "both" and not any(name.endswith(f"_{observe}") for name in offered):
-        sites = sorted({name.rsplit("_", 1)[1] for name in offered} & {"arterial", "venous", "plasma"})
+        sites = sorted({name.rsplit("_", 1)[-1] for name in offered} & {"arterial", "venous", "plasma"})
         raise invalid(
             "--observe", must=f"{' or '.join(sites)} or both for the set {chosen.name!r}", got=repr(observe)
         )
@@ -225,7 +231,8 @@ def _print_table(course: Trajectory, unit: str) -> None:
     weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"
     print(f"{made.regimen}")
     print(
-        f"{who}, {weight}; set {made.parameters}; horizon {course.times_h[-1]:g} h; seed {made.seed}; "
+        f"{', '.join((who, weight, *made.covariates))}; set {made.parameters}; "
+        f"horizon {made.horizon_h:g} h; seed {made.seed}; "
         f"euthymia {made.version}"
     )
     rows = []

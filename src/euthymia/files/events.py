@@ -430,7 +430,7 @@ def _order(row: _Row, amount_mg: float, drug: str) -> Order:
     except InvalidInputError as error:
         field = re.match(r"'(\w+)'", str(error))
         column = _COLUMN_OF.get(field[1], "AMT") if field else "DRUG"
-        cure = " It is AMT / RATE." if column == "RATE" else ""
+        cure = " The duration is AMT / RATE." if column == "RATE" else ""
         raise row.at(column, type(error)(f"{error}{cure}")) from None
 
 
@@ -491,7 +491,7 @@ def _interval(row: _Row, order: Order, further: int, steady: int) -> float:
     if not interval_h:
         cure = "Steady state of a constant infusion is not supported." if steady and not further else ""
         raise row.refused(
-            "II", must=f"above 0 h where {why} is", got=row.cells.get("II") or "nothing", cure=cure
+            "II", must=f"above 0 h where {why} is above 0", got=row.cells.get("II") or "nothing", cure=cure
         )
     try:
         interval_h = within("interval_h", "II", interval_h, cure="In hours.")
@@ -609,7 +609,7 @@ def _patient(events: Sequence[_Event], everyone: Patient) -> Patient:
             continue
         known: dict[str, Any] = {name: getattr(who, name) for name in Patient.__slots__}
         try:
-            who = Patient.create(**known | {field: value})
+            who = Patient.create(**{**known, field: value})
         except InvalidInputError as error:
             raise row.at(column, error) from None
     return who
@@ -645,9 +645,10 @@ def _dose_notes(
     if without:
         yield f"No doses, so concentrations of 0: {'IDs' if without[1:] else 'ID'} {', '.join(without)}."
     for label, events in events_of.items():
-        for event in events:
+        resets_h = _resets_h(events)
+        for event in events if resets_h else ():
             last_h = event.time_h + event.further * event.interval_h
-            later = [reset_h for reset_h in _resets_h(events) if event.time_h < reset_h <= last_h]
+            later = [reset_h for reset_h in resets_h if event.time_h < reset_h <= last_h]
             if later:
                 yield (
                     f"ID {label}: the further doses (ADDL) of row {event.row.number} go on after the reset "

@@ -51,6 +51,8 @@ def simulation_json(
             "engine": made.engine,
             "sources": list(made.sources),
             "weight_kg": list(made.weight_kg),
+            "covariates": list(made.covariates),
+            "horizon_h": made.horizon_h,
             "patients": len(trajectory.patients),
             "is_typical": trajectory.patients == ("typical",),
             "status": "simulated; research software, not a medical device",
@@ -134,28 +136,29 @@ def write_result(trajectory: Trajectory, path: Path, *, unit: str, command: Sequ
     individuals as Parquet, and quantiles as CSV.
     """
     if not path.suffix:
+        # result.json comes last: a folder that holds it is complete
         return [
-            *write_result(trajectory, path / "result.json", unit=unit, command=command),
             *write_result(trajectory, path / "individuals.parquet", unit=unit, command=command),
-            *_write_quantiles(trajectory, path / "quantiles.csv", unit=unit),
+            _write_frame(quantile_table(trajectory, unit=unit), path / "quantiles.csv"),
+            *write_result(trajectory, path / "result.json", unit=unit, command=command),
         ]
     if path.suffix == ".json":
         text = dump_json(simulation_json(trajectory, unit=unit, command=command))
         write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
         return [path]
-    frame = trajectory.to_polars(unit=unit)
+    return [_write_frame(trajectory.to_polars(unit=unit), path)]
+
+
+def _write_frame(frame: polars.DataFrame, path: Path) -> Path:
+    """Write a table by the suffix of a path; polars reports a full disk by an error of its own."""
+    from polars.exceptions import PolarsError
+
     try:
         write_whole(path, frame.write_parquet if path.suffix == ".parquet" else frame.write_csv)
-    except (ValueError, RuntimeError) as error:
+    except PolarsError as error:
         message = f"Cannot write {str(path)!r}: {error}. Nothing was left there."
         raise RunFailedError(message) from None
-    return [path]
-
-
-def _write_quantiles(trajectory: Trajectory, path: Path, *, unit: str) -> list[Path]:
-    frame = quantile_table(trajectory, unit=unit)
-    write_whole(path, frame.write_csv)
-    return [path]
+    return path
 
 
 def _curve(trajectory: Trajectory, variable: Variable, unit: str) -> dict[str, Any]:

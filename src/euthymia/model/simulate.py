@@ -57,7 +57,7 @@ def default_times_h(given: Sequence[Given], horizon_h: float) -> Array:
     """
     starts = sorted({one.dose.start_h for one in given})
     ends = sorted({one.dose.start_h + one.dose.duration_h for one in given if one.dose.duration_h > 0})
-    first = min(starts, default=0.0)
+    first = min([0.0, *starts])
     parts = [np.arange(first, horizon_h, 24.0), np.array([horizon_h])]
     parts += [start + _MINUTES_AFTER_DOSE / 60.0 for start in session_starts_h(given)]
     parts += [np.array(starts)] + [end + _MINUTES_AFTER_INFUSION / 60.0 for end in ends]
@@ -109,10 +109,13 @@ def solve_pk(
     solution: PkSolution | None = None
     for place, epoch in enumerate(epochs):
         end_h = epochs[place + 1].start_h if place + 1 < len(epochs) else np.inf
+        if not epoch.given:  # a reset with nothing after it: everything stays at zero
+            continue
         inside = (times_h >= epoch.start_h) & (times_h < end_h)
         model = wire_pk(parameters, values, epoch.given, patient_count=patient_count)
         sums = totals(model.observed)
-        asked = tuple(stems or (*model.observed, *sums))
+        # an enantiomer that these people are not given is absent here: its values stay at zero
+        asked = [name for name in stems or (*model.observed, *sums) if name in sums or name in model.observed]
         needed = [part for name in asked for part in sums.get(name, (name,))]
         chosen = {name: model.observed[name] for name in dict.fromkeys(needed)}
         part = _solve_epoch(
@@ -125,15 +128,16 @@ def solve_pk(
             with_metrics=with_metrics,
         )
         part = _with_totals(part, asked, sums)
+        is_later = solution is not None
         if solution is None:
             empty = {name: np.zeros((patient_count, len(times_h))) for name in part.values}
             solution = part._replace(values=empty)
         for name, array in part.values.items():
             solution.values.setdefault(name, np.zeros((patient_count, len(times_h))))[:, inside] = array
-        if place:
+        if is_later:
             solution = solution._replace(metrics=_joined(solution.metrics, part.metrics))
     if solution is None:
-        raise ValueError("no epochs")
+        raise ValueError("no doses")
     if with_metrics:
         sessions = session_starts_h([given for epoch in epochs for given in epoch.given])
         solution = solution._replace(
@@ -181,7 +185,8 @@ def _solve_epoch(
 ) -> PkSolution:
     response = respond(model.system, model.inputs, times_h, chosen)
     metrics = _exposure(model, chosen, end_h) if with_metrics else {}
-    concentrations = response.values
+    # where terms cancel to nothing (before the first molecule arrives) rounding may leave -1e-17
+    concentrations = {name: np.maximum(array, 0.0, out=array) for name, array in response.values.items()}
     by_reference = np.zeros(model.system.patient_count, dtype=bool)
     field = STRUCTURES[parameters.structure].time_variant_field
     if field is not None and field in values and "s_norketamine" in chosen:

@@ -32,7 +32,8 @@ class Provenance:
     engine: str
     sources: tuple[str, ...]
     weight_kg: tuple[float, float]
-    notes: tuple[str, ...] = ()
+    horizon_h: float
+    covariates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

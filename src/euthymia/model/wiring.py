@@ -267,6 +267,31 @@ def _share_arriving(system: LinearSystem, node: str, centre: Collection[str]) ->
     return share
 
 
+_FIELDS_OF_WAYS = {
+    "intramuscular": ("intramuscular_",),
+    "subcutaneous": ("subcutaneous_",),
+    "nasal_spray": ("nasal_spray_", "gut_escape_"),
+    "nasal_solution": ("nasal_solution_", "oral_duration", "oral_rate", "oral_fraction"),
+    "sublingual": ("sublingual_",),
+    "oral": ("oral_duration", "oral_rate", "oral_fraction", "gut_escape_"),
+    "oral_extended_release": ("oral_extended_release_",),
+}
+
+
+def used_fields(parameters: ParameterSet, doses: Sequence[Dose]) -> tuple[str, ...]:
+    """Return the fields of a set that some doses make use of: absorption only of the ways given."""
+    ways = {way_of(dose.drug, dose.route) for dose in doses}
+    starts = {start for one in _FIELDS_OF_WAYS.values() for start in one}
+    wanted = tuple(start for way in ways for start in _FIELDS_OF_WAYS.get(way, ()))
+    parts = parts_of([dose.drug for dose in doses])
+    return tuple(
+        name
+        for name in parameters.rows
+        if (not name.startswith(tuple(starts)) or name.startswith(wanted))
+        and (name[:2] not in ("s_", "r_") or name[0].upper() in parts)
+    )
+
+
 def totals(parts: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return {stem of a total: stems that add up to it}: both enantiomers, or the only one."""
     found: dict[str, tuple[str, ...]] = {}

@@ -60,6 +60,8 @@ class Patient:
                 must=f"{' or '.join(known)} (hepatic.csv)",
                 got=f"{hepatic_class!r}, for which no exposure ratio is known ({note})",
             )
+        if isinstance(comedications, str):
+            comedications = (comedications,)
         known_drugs = {row["name"] for row in read_table("comedications.csv")}
         for drug in comedications:
             if drug not in known_drugs:

@@ -25,7 +25,7 @@ from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.simulate import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
 from euthymia.model.trajectory import Certificate, Metrics, Provenance, Trajectory
 from euthymia.model.variables import find_variable
-from euthymia.model.wiring import STRUCTURES, Given, check_covered, parts_of, totals
+from euthymia.model.wiring import STRUCTURES, Given, check_covered, parts_of, totals, used_fields
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
 from euthymia.tables import read_table
@@ -107,7 +107,8 @@ def simulate(
     everything = plan.doses(70.0)
     first = [dose for dose in everything if _is_covered(dose)]
     _check_doses(chosen, first)
-    horizon_h = _horizon_h(plan, first, days)
+    wanted = None if times_h is None else _checked_times(times_h)
+    horizon_h = _horizon_h(plan, first, days, wanted)
     schedule = tuple(Given(dose) for dose in first)
     grid = default_times_h(schedule, horizon_h)
     weights = np.array([one.weight_kg for one in people])
@@ -121,10 +122,9 @@ def simulate(
     job = _Job(
         chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics
     )
-    wanted = None if times_h is None else _checked_times(times_h)
     solution, shown = _run(job, [(slice(0, len(people)), epochs_of)], grid, wanted, executor, on_done)
     labels = ("typical",) if patients is None else tuple(str(number) for number in range(1, len(people) + 1))
-    return _trajectory(job, solution, shown, labels, print_regimen(plan), session_starts_h(schedule), notes)
+    return _trajectory(job, solution, shown, labels, print_regimen(plan), schedule, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,7 @@ def simulate_subjects(
     back = np.argsort(order)
     solution = _reordered(solution, back)
     labels = tuple(subject.label for subject in subjects)
-    starts = session_starts_h(all_given)
-    return _trajectory(job, solution, shown, labels, regimen, starts, _warnings(chosen, people, doses))
+    return _trajectory(job, solution, shown, labels, regimen, all_given, _warnings(chosen, people, doses))
 
 
 def _run(
@@ -268,7 +267,8 @@ def _gathered(parts: Sequence[PkSolution]) -> PkSolution:
         )
         for name in names
     }
-    metrics = {name: _joined_metrics(name, parts) for name in parts[0].metrics}
+    measured = dict.fromkeys(name for part in parts for name in part.metrics)
+    metrics = {name: _joined_metrics(name, parts) for name in measured}
     return PkSolution(
         values=values,
         metrics=metrics,
@@ -315,12 +315,13 @@ def _trajectory(
     times_h: Array,
     labels: tuple[str, ...],
     regimen: str,
-    sessions_h: Sequence[float],
+    given: Sequence[Given],
     notes: tuple[str, ...],
 ) -> Trajectory:
     for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=3)
     weights = [one.weight_kg for one in job.people]
+    doses = [one.dose for one in given]
     by_reference = int(solution.by_reference.sum())
     return Trajectory(
         times_h=times_h,
@@ -328,7 +329,7 @@ def _trajectory(
         metrics=solution.metrics,
         bioavailable_fraction=solution.bioavailable_fraction,
         patients=labels,
-        session_starts_h=tuple(sessions_h),
+        session_starts_h=tuple(session_starts_h(given)),
         provenance=Provenance(
             version=version("euthymia"),
             seed=job.seed,
@@ -336,8 +337,10 @@ def _trajectory(
             parameters=job.parameters.name,
             overrides=job.parameters.overrides,
             engine="exact" if not by_reference else "exact, metabolite by LSODA",
-            sources=_sources(job.parameters),
+            sources=_sources(job.parameters, doses, job.people),
             weight_kg=(min(weights), max(weights)),
+            horizon_h=job.horizon_h,
+            covariates=_covariates(job.people),
         ),
         certificate=Certificate(
             method="sums of exponential-polynomial terms, no step size",
@@ -349,9 +352,25 @@ def _trajectory(
     )
 
 
-def _sources(parameters: ParameterSet) -> tuple[str, ...]:
-    used = [row.source for row in parameters.rows.values()]
-    return tuple(sorted(dict.fromkeys([*parameters.sources, *used])))
+def _sources(parameters: ParameterSet, doses: Sequence[Dose], people: Sequence[Patient]) -> tuple[str, ...]:
+    """Return the sources of the numbers that were used, not of the whole set."""
+    used = {parameters.rows[name].source for name in used_fields(parameters, doses)}
+    drugs = {drug for one in people for drug in one.comedications}
+    used |= {row["source"] for row in read_table("comedications.csv") if row["name"] in drugs}
+    classes = {one.hepatic_class for one in people}
+    used |= {row["source"] for row in read_table("hepatic.csv") if row["class"] in classes}
+    return tuple(sorted(used))
+
+
+def _covariates(people: Sequence[Patient]) -> tuple[str, ...]:
+    """Return what was stated of the patients beside their weight, each once."""
+    found: list[str] = []
+    for one in dict.fromkeys(people):
+        found += [f"age {one.age_years:g} years"] if one.age_years is not None else []
+        found += [f"ancestry {one.ancestry}"] if one.ancestry else []
+        found += [f"hepatic class {one.hepatic_class}"] if one.hepatic_class else []
+        found += [f"with {drug}" for drug in one.comedications]
+    return tuple(dict.fromkeys(found))
 
 
 def _people(
@@ -395,9 +414,9 @@ def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     check_covered(parameters, doses)
 
 
-def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None) -> float:
+def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None, wanted: Array | None) -> float:
     if days is None:
-        return plan.horizon_h(pk_only=True)
+        return max(plan.horizon_h(pk_only=True), 0.0 if wanted is None else float(wanted[-1]))
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     if not days > 0 or days * 24.0 < last_h:
         raise _too_short(days, last_h)
