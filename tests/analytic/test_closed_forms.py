@@ -1,4 +1,4 @@
-"""Claim: the engine equals the closed forms of the textbooks, whatever the compartments, input and schedule."""
+"""Claim: the engine equals the closed forms of the textbooks for any compartments, input and schedule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import textbook
+from tests.analytic import textbook
 
 from euthymia.engine.linear import Input, Response, assemble, respond
 
@@ -71,7 +71,7 @@ def of(value: float | np.ndarray, patient: int) -> float:
 def expected(
     compartments: int, kind: Kind, doses: list[tuple[float, float]], *, interval: float | None = None
 ):
-    """Return (P, T); doses are (start, multiple of AMOUNT); with an interval the first has gone on for ever."""
+    """Return (P, T); doses are (start, multiple of AMOUNT); with an interval the first repeats for ever."""
     rows = []
     for patient in range(len(VOLUME)):
         modes = modes_of(compartments, patient)
@@ -175,3 +175,41 @@ def test_integral_is_the_closed_form(kind: str):
         area, gone / CLEARANCE[:, None], rtol=0, atol=1e-12 * (AMOUNT / CLEARANCE).max()
     )
     np.testing.assert_allclose(late[:, 0], AMOUNT / CLEARANCE, rtol=1e-12)
+
+
+# --- inputs at the edge of what the engine takes -------------------------------------------------
+
+
+@pytest.mark.xfail(
+    strict=True, reason="what earlier inputs had still to give at the start of the cycle is lost"
+)
+@pytest.mark.parametrize(("duration", "lag"), [(1.5, 0.0), (0.0, 1.3), (0.8, 0.7)])
+def test_steady_state_of_inputs_that_outlast_their_interval(duration: float, lag: float):
+    system = system_of(1)
+    times, outputs = np.linspace(0.0, 0.95, 12), {"c": {"central": 1.0}}
+    steady = respond(system, [Input("central", AMOUNT, 0.0, duration, lag, 1.0)], times, outputs).values["c"]
+    row = [Input("central", AMOUNT, -float(turn), duration, lag) for turn in range(400)]
+    np.testing.assert_allclose(steady, respond(system, row, times, outputs).values["c"], rtol=1e-10)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a duration of 0 beside others above 0 gives nothing instead of a bolus"
+)
+def test_some_patients_may_take_at_once_what_others_take_slowly():
+    durations = np.array([0.0, 1.0, 0.0, 2.0])
+    found = respond(
+        system_of(1), [Input("central", AMOUNT, 0.0, durations)], TIMES, {"c": {"central": 1.0}}
+    ).values["c"]
+    bolus = respond(system_of(1), [Input("central", AMOUNT, 0.0)], TIMES, {"c": {"central": 1.0}}).values["c"]
+    assert np.array_equal(found[[0, 2]], bolus[[0, 2]])
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the integral has a pole at 0, whose endless sum of earlier doses is infinite"
+)
+def test_integral_over_a_steady_cycle_is_dose_over_clearance():
+    item = Input("central", AMOUNT, 0.0, 0.0, 0.0, 12.0)
+    area = respond(
+        system_of(1), [item], np.array([12.0]), {"c": {"central": 1.0 / VOLUME}}, integrated=True
+    ).values["c"]
+    np.testing.assert_allclose(area[:, 0], AMOUNT / CLEARANCE, rtol=1e-10)

@@ -7,7 +7,7 @@ from math import exp, factorial
 
 import numpy as np
 import pytest
-import textbook
+from tests.analytic import textbook
 
 from euthymia.engine.linear import TOLERANCE, Input, assemble, respond, rounding_error
 
@@ -130,7 +130,7 @@ def limit_modes(rates: list[float]) -> list[textbook.Mode]:
 
 @pytest.mark.parametrize("is_same_array", [True, False], ids=["one array", "two equal arrays"])
 class TestEqual:
-    """Limits written out: t exp(-k t) and its kin. One array is solved as Erlang terms, two by exponentials."""
+    """Limits written out: t exp(-k t) and its kin. One array gives Erlang terms, two the fallback."""
 
     def test_bateman_function_with_equal_rates(self, is_same_array: bool):
         """A = D k t exp(-k t)."""
@@ -166,7 +166,7 @@ class TestEqual:
         assert_close(response.values["a"][0], right)
 
     def test_steady_state_of_equal_rates(self, is_same_array: bool):
-        """sum_n k (t + n tau) exp(-k (t + n tau)) = k e^(-k t) (t / (1-q) + tau q / (1-q)^2), q = exp(-k tau)."""
+        """sum_n k (t + n tau) e^(-k (t + n tau)) = k e^(-k t) (t / (1-q) + tau q / (1-q)^2), q = e^(-k tau)."""
         one, tau = np.array([K]), 12.0
         response = solve(chain([one, one if is_same_array else one.copy()]), "n1", 0.0, steady=tau)
         q = exp(-K * tau)

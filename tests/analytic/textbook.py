@@ -41,7 +41,8 @@ def three_compartments(
 ) -> list[Mode]:
     """A_i = (k21 - l_i)(k31 - l_i) / V / prod_(j != i) (l_j - l_i), l the roots of the cubic.
 
-    l^3 - (k10 + k12 + k13 + k21 + k31) l^2 + (k10 k21 + k10 k31 + k12 k31 + k13 k21 + k21 k31) l - k10 k21 k31 = 0
+    l^3 - (k10 + k12 + k13 + k21 + k31) l^2
+        + (k10 k21 + k10 k31 + k12 k31 + k13 k21 + k21 k31) l - k10 k21 k31 = 0
     """
     v, k10 = exact(volume), exact(clearance) / exact(volume)
     k12, k21 = exact(first[1]) / v, exact(first[1]) / exact(first[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from conftest import Command
+from commands import Command
 
 from euthymia.cli.main import app
 

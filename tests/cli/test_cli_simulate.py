@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars
 import pytest
-from conftest import INFUSION, Command, check_schema, names_in, program
+from commands import INFUSION, Command, check_schema, names_in, program
 
 from euthymia import __version__
 from euthymia.model.variables import find_variable
@@ -331,7 +331,7 @@ def test_event_table_is_simulated(command: Command, tmp_path: Path):
     rows = "ID,TIME,EVID,AMT,RATE,ROUTE,WT\n1,0,1,35,52.5,iv,70\n1,24,1,35,52.5,iv,70\n2,0,1,40,0,im,80\n"
     done = command("simulate", _table(tmp_path, rows), "--json", "--individuals", *TIMES)
     assert done.code == 0
-    assert "2 subjects" in done.err
+    assert done.json["regimen"] == "event table doses.csv: 2 subjects, 3 doses"
     check_schema(done.json, "simulation-1")
     assert done.json["provenance"]["weight_kg"] == [70, 80]
     own = command("simulate", f"{INFUSION}, daily x 2", "--json", *TIMES).json["variables"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from registry import COMBINATIONS, Combination, model_of
 
 from euthymia import simulate
 from euthymia.compute.serial import SerialExecutor
@@ -26,6 +25,7 @@ from euthymia.model.wiring import STRUCTURES, Given
 from euthymia.population import simulate as population
 from euthymia.population.patient import Patient
 from euthymia.population.simulate import Subject, simulate_subjects
+from registry import COMBINATIONS, Combination, model_of
 
 METRICS = tuple(field.name for field in fields(Metrics))
 ALL = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
@@ -164,7 +164,7 @@ def test_a_neighbour_with_comedication_moves_no_byte():
         assert differing(numbers_of(mixed, [row]), numbers_of(alike, [row])) == []
 
 
-# --- how it was written --------------------------------------------------------------------------------------------
+# --- how it was written --------------------------------------------------------------------------
 
 COURSE = single(
     Order.create(
@@ -220,7 +220,7 @@ def test_order_and_company_of_subjects_move_no_byte():
         assert values[0].tobytes() == together.values[name][2].tobytes(), name
 
 
-# --- what was asked for --------------------------------------------------------------------------------------------
+# --- what was asked for --------------------------------------------------------------------------
 
 
 def moved_by_asking_for_less(combination: Combination) -> dict[str, float]:
@@ -241,8 +241,8 @@ def test_asking_for_one_variable_moves_it_within_the_certificate(combination: Co
 
 @pytest.mark.xfail(
     strict=True,
-    reason="_Sweep._read adds terms in the order of the first variable that has them; one failed variable sends all "
-    "variables of a patient to the fallback",
+    reason="_Sweep._read adds terms in the order of the first variable that has them; "
+    "one failed variable sends all variables of a patient to the fallback",
 )
 def test_asking_for_one_variable_moves_no_byte():
     moved = {str(one): found for one in FIRST_OF_A_SET if (found := moved_by_asking_for_less(one))}
@@ -253,7 +253,7 @@ TIMES_ASKED = ([0.25, 1.0, 2.0, 7.3, 30.0], [2.0], [1.0, 2.0, 2.5, 40.0])
 
 
 def moved_by_other_times(combination: Combination) -> np.ndarray:
-    """Return of 60 drawn patients: 0 same bytes, 1 moved; and a row whether they took the fallback, (2, P)."""
+    """Return whether each of 60 drawn patients moved, and whether they took the fallback, (2, P)."""
     model = model_of(combination, combination.doses(), numbers=range(1, 61), seed=11)
     answers = [respond(model.system, model.inputs, np.array(times), model.observed) for times in TIMES_ASKED]
     moved = np.zeros(60, dtype=bool)

@@ -54,8 +54,9 @@ def test_typical_numbers_stay(case: str, variable: str):
         if now[metric] != pytest.approx(was, rel=RELATIVE, abs=0)
     }
     assert not moved, (
-        f"{case}, {variable}: moved (was, is): {moved}. A default result that moves is breaking: if it is meant, "
-        f"write a line under 'Changed numbers' in CHANGELOG (which, by how much, why), then change {FILE.name}."
+        f"{case}, {variable}: moved (was, is): {moved}. A default result that moves is breaking: "
+        "if it is meant, write a line under 'Changed numbers' in CHANGELOG (which, by how much, why), "
+        f"then change {FILE.name}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Claim: any drug, route and schedule of any set gives curves that are positive, additive and rise with the dose."""
+"""Claim: any drug, route and schedule of any set gives curves that are positive, additive and monotone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry import COMBINATIONS, Combination, curves, largest, model_of
 
 from euthymia.dosing.order import Dose
 from euthymia.model.wiring import PkModel
+from registry import COMBINATIONS, Combination, curves, largest, model_of
 
 SAME = 1e-11  # of the peak: the engine's own tolerance, for drawn patients whose rates may nearly meet
 TIMES = np.unique(np.concatenate([np.linspace(-10.0, 250.0, 90), np.geomspace(1e-3, 12.0, 20)]))
@@ -99,7 +99,7 @@ def test_any_schedule_is_the_sum_of_its_parts(case: Case, data: st.DataObject):
 
 
 @given(cases, st.randoms(use_true_random=False))
-def test_the_order_in_which_doses_are_listed_does_not_matter(case: Case, random):  # noqa: ANN001 - Hypothesis' own
+def test_the_order_in_which_doses_are_listed_does_not_matter(case: Case, random):
     shuffled = list(case.schedule)
     random.shuffle(shuffled)
     assert_same(case.curves(case.doses(schedule=shuffled)), case.curves(case.doses()))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from registry import COMBINATIONS, Combination, model_of
 
 from euthymia.engine.linear import Input, LinearSystem, respond
 from euthymia.model.wiring import way_of
+from registry import COMBINATIONS, Combination, model_of
 
 TIMES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 40), np.linspace(31.0, 100.0, 5)])
 STRICT = 1e-12  # of what has been given in all
@@ -56,7 +56,7 @@ def test_moles_are_conserved_at_any_time(combination: Combination):
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
 def test_moles_are_conserved_in_virtual_patients(combination: Combination):
-    # A patient whose rates nearly meet may lose up to the engine's own tolerance, 1e-11, in each of some ten nodes.
+    # Where rates nearly meet the engine allows itself 1e-11 in each node, of which there are some ten.
     off, _ = imbalance(combination, list(range(1, 13)))
     assert off.max() <= 1e-10
     assert np.median(off.max(axis=1)) <= STRICT

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from registry import COMBINATIONS, INTRAVENOUS, Combination, curves, largest, model_of
 
 from euthymia import simulate
 from euthymia.dosing.order import Dose, Order, Route
@@ -17,6 +17,7 @@ from euthymia.engine.linear import respond
 from euthymia.model.trajectory import Trajectory
 from euthymia.model.wiring import Given, PkModel, wire_pk
 from euthymia.population.individual import individual_values
+from registry import COMBINATIONS, INTRAVENOUS, Combination, curves, largest, model_of
 
 # Two routes to one number through sums of some ten terms: rounding of 1e-13 of the peak, and a tenth of the
 # engine's tolerance as margin. Patients 1 to 3 are drawn as well as typical ones.
@@ -78,7 +79,7 @@ def test_a_later_dose_gives_the_same_curve_later(combination: Combination, shift
     later = solved(
         combination, [*combination.doses(shift_h), *combination.doses(shift_h + 7.0)], times=shift_h + TIMES
     )
-    # times near 200 h are rounded to 3e-14 h, and concentrations rise at up to some thousands of peaks per hour
+    # times near 200 h are rounded to 3e-14 h, and concentrations rise at up to thousands of peaks per hour
     # within the first seconds of a bolus (hydroxynorketamine delay 0.6 min)
     assert_same(later, now, within=1e-11)
 
@@ -94,7 +95,7 @@ def part(dose: Dose, start_h: float, end_h: float) -> Dose:
 def test_back_to_back_infusions_equal_one_long_infusion(combination: Combination):
     (whole,) = combination.doses()
     thirds = [whole.duration_h * step / 3 for step in range(4)]
-    pieces = [part(whole, a, b) for a, b in zip(thirds[:-1], thirds[1:], strict=True)]
+    pieces = [part(whole, a, b) for a, b in itertools.pairwise(thirds)]
     assert_same(solved(combination, pieces), solved(combination, [whole]))
 
 
@@ -121,7 +122,7 @@ def test_a_short_infusion_tends_to_a_bolus(combination: Combination):
     )
 
 
-# --- steady state --------------------------------------------------------------------------------------------------
+# --- steady state --------------------------------------------------------------------------------
 
 INTERVAL_H = 24.0
 
@@ -176,7 +177,7 @@ def test_area_over_a_steady_interval_is_the_area_of_one_dose(combination: Combin
         np.testing.assert_allclose(gauss(model, name, breaks), areas[name][:, 0], rtol=1e-9)
 
 
-# --- areas ---------------------------------------------------------------------------------------------------------
+# --- areas ---------------------------------------------------------------------------------------
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
 
@@ -299,7 +300,7 @@ def test_area_to_a_far_horizon_is_the_area_to_infinity(combination: Combination)
             assert metrics.auc_horizon[0] == pytest.approx(metrics.auc_infinity[0], rel=1e-9)
 
 
-# --- the dosing language -------------------------------------------------------------------------------------------
+# --- the dosing language -------------------------------------------------------------------------
 
 GRID = np.linspace(0.0, 12.0, 97)
 

@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from registry import SETS
 
 from euthymia.citations import load_sources
 from euthymia.dosing.drug import find_drug
@@ -18,6 +17,7 @@ from euthymia.population.patient import Patient
 from euthymia.population.simulate import offered_stems
 from euthymia.tables import read_table
 from euthymia.units import unit_in_name
+from registry import SETS
 
 ROWS = read_table("parameters/pk.csv")
 CORRELATIONS = read_table("parameters/correlations.csv")
@@ -189,7 +189,7 @@ def test_ways_are_those_that_some_route_means(name: str):
     assert set(load_parameters(name).ways) <= known
 
 
-# --- draws ---------------------------------------------------------------------------------------------------------
+# --- draws ---------------------------------------------------------------------------------------
 
 
 def drawn(name: str, count: int) -> dict[str, np.ndarray]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import registry
-from registry import COMBINATIONS, SETS, SOLVERS, curves, model_of
 
+import registry
 from euthymia import simulate
 from euthymia.dosing.regimen import single
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import load_parameters
 from euthymia.model.variables import variables
 from euthymia.model.wiring import STRUCTURES, way_of
+from registry import COMBINATIONS, SETS, SOLVERS, curves, model_of
 
 
 def test_every_set_and_route_and_drug_is_covered_by_something():

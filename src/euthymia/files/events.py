@@ -266,15 +266,17 @@ def _understood(
 
 def _records(file: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and what follows it, as the file has them; blank lines are empty lists."""
+    data = b""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        data = file.read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         message = f"Cannot read the event table {str(file)!r}: {error.strerror or error}. Check the path."
         raise InvalidInputError(message) from None
     except UnicodeDecodeError as error:
         message = (
-            f"{file.name}: an event table must be UTF-8 text. Got another byte at {error.start}. "
-            "Save it as 'CSV UTF-8'."
+            f"{file.name}, row {data.count(10, 0, error.start) + 1}: an event table must be UTF-8 text. "
+            f"Got the byte 0x{data[error.start]:02x}. Save it as 'CSV UTF-8'."
         )
         raise InvalidInputError(message) from None
     first = text.splitlines()[0] if text.strip() else ""
@@ -578,8 +580,8 @@ def _epochs(
 ) -> tuple[Epoch, ...]:
     """Return the doses between resets.
 
-    A reset with nothing to forget starts no epoch. The solver needs a dose in every epoch: after a last
-    reset, and for an ID without doses, that is an amount of 0.
+    A reset with nothing to forget starts no epoch. The solver needs a dose of everybody: after a last reset,
+    and for an ID without doses, that is an amount of 0.
     """
     sections: list[tuple[float, list[Given]]] = [(first_h, [])]
     places = [bisect_right(resets_h, one.start_h) for one in administrations]
@@ -673,11 +675,12 @@ _Cells = dict[str, str]
 
 
 class _Line(NamedTuple):
-    """One dose row to be: when, what, and the interval where it is at steady state."""
+    """One dose row to be; a stretch is a part of an infusion."""
 
     start_h: float
     cells: _Cells
     steady_interval_h: float | None = None
+    is_stretch: bool = False
 
 
 def write_events(
@@ -702,9 +705,9 @@ def write_events(
 
     Notes
     -----
-    Stretches of an infusion become rows of their own. Equal doses at equal intervals become one row with
-    ADDL and II, otherwise each has its row. Steady state is written as SS 2, after a reset (EVID 3) where
-    there was one. Observation times are not written.
+    The stretches of an infusion with steps or pauses become rows of their own. Other equal doses at equal
+    intervals become one row with ADDL and II, at unequal intervals a row each. Steady state is written as
+    SS 2, after a reset (EVID 3) where there was one. Observation times are not written.
     """
     file = Path(path)
     if isinstance(given, Regimen):
@@ -753,7 +756,7 @@ def _subject_rows(subject: Subject) -> list[_Cells]:
         if place:
             rows.append({"TIME": _written(epoch.start_h), "EVID": "3"})
         lines = [
-            _Line(line.start_h, line.cells, steady_h)
+            line._replace(steady_interval_h=steady_h)
             for start_h, doses, steady_h in _regrouped(epoch.given)
             for line in _lines(start_h, doses)
         ]
@@ -807,9 +810,14 @@ def _lines(start_h: float, doses: Sequence[Dose]) -> list[_Line]:
     amounts = [float(np.ravel(dose.amount_umol)[0]) / per_mg for dose in doses]
     if first.route is not Route.IV_INFUSION:
         return [_Line(start_h, {**cells, "AMT": _written(sum(amounts))})]
+    rates = [amount / dose.duration_h for dose, amount in zip(doses, amounts, strict=True)]
     return [
-        _Line(dose.start_h, {**cells, "AMT": _written(amount), "RATE": _written(amount / dose.duration_h)})
-        for dose, amount in zip(doses, amounts, strict=True)
+        _Line(
+            dose.start_h,
+            {**cells, "AMT": _written(amount), "RATE": _written(rate)},
+            is_stretch=len(doses) > 1,
+        )
+        for dose, amount, rate in zip(doses, amounts, rates, strict=True)
     ]
 
 
@@ -817,8 +825,8 @@ def _dose_rows(lines: Iterable[_Line]) -> list[_Cells]:
     """Return rows in order of time; equal ones at equal intervals as one."""
     alike: dict[tuple[object, ...], list[_Line]] = defaultdict(list)
     for number, line in enumerate(lines):
-        steady = number if line.steady_interval_h is not None else None
-        alike[steady, *sorted(line.cells.items())].append(line)
+        own = number if line.is_stretch or line.steady_interval_h is not None else None
+        alike[own, *sorted(line.cells.items())].append(line)
     rows: list[tuple[float, _Cells]] = []
     for ones in alike.values():
         ones.sort(key=lambda line: line.start_h)

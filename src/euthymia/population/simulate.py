@@ -98,7 +98,7 @@ def simulate(
     --------
     >>> from euthymia import simulate
     >>> course = simulate("ketamine 0.5 mg/kg iv over 40 min")
-    >>> round(course.metrics["ketamine_arterial"].cmax[0], 2)
+    >>> float(course.metrics["ketamine_arterial"].cmax[0].round(2))
     1.25
     """
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen

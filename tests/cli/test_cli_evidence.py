@@ -1,0 +1,187 @@
+"""``evidence pk`` and ``demo``: every published number is shown, and the pages stand alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from commands import Command, check_schema, names_in
+
+from euthymia import __version__
+from euthymia.evidence.compare import Comparison
+from euthymia.evidence.load import load_exposures
+
+FEW = ("--parameters", "kamp-2020")
+
+
+def check_stands_alone(html: str) -> None:
+    """Refuse a page that needs another file: only links to sources may lead away."""
+    body = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    assert "<link" not in body
+    assert "@import" not in body
+    assert not re.search(r"<script[^>]+src=", html)
+    assert 'src="http' not in html
+    assert 'src="//' not in html
+    links = re.findall(r'href="(http[^"]*)"', body)
+    assert links
+    assert all(link.startswith("https://doi.org/10.") for link in links)
+
+
+# --- evidence pk -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_json_obeys_its_schema_and_holds_every_row(command: Command):
+    done = command("evidence", "pk", "--json")
+    assert (done.code, done.err) == (0, "")
+    check_schema(done.json, "exposures-1")
+    assert {one["row_id"] for one in done.json} == {row.row_id for row in load_exposures()}
+
+
+def test_schema_refuses_a_row_not_run_that_has_a_ratio(command: Command):
+    rows = command("evidence", "pk", "--json", *FEW).json
+    idle = next(row for row in rows if row["verdict"].startswith("not run"))
+    with pytest.raises(Exception, match="is not of type 'null'"):
+        check_schema([{**idle, "ratio": 1.0}], "exposures-1")
+
+
+def test_parameters_keep_one_set_and_the_rows_that_no_set_can_run(command: Command):
+    rows = command("evidence", "pk", "--json", *FEW).json
+    assert {row["parameters"] for row in rows} == {"kamp-2020", ""}
+
+
+@pytest.mark.slow
+def test_role_keeps_its_rows(command: Command):
+    rows = command("evidence", "pk", "--json", "--role", "context").json
+    assert {row["role"] for row in rows} == {"context"}
+
+
+def test_role_without_rows_is_an_empty_list_and_a_csv_with_its_columns(command: Command):
+    assert command("evidence", "pk", *FEW, "--role", "prior", "--json").json == []
+    header = command("evidence", "pk", *FEW, "--role", "prior", "--csv").out
+    assert header == ",".join(field.name for field in fields(Comparison)) + "\n"
+
+
+def test_csv_holds_what_the_json_holds(command: Command):
+    rows = list(csv.DictReader(io.StringIO(command("evidence", "pk", "--csv", *FEW).out)))
+    expected = [
+        {key: "" if value is None else str(value) for key, value in row.items()}
+        for row in command("evidence", "pk", "--json", *FEW).json
+    ]
+    assert rows == expected
+
+
+def test_table_counts_fits_by_role_and_says_that_none_is_dropped(command: Command):
+    out = command("evidence", "pk", *FEW).out
+    assert re.search(r"calibrate: \d+ of \d+ numbers within their spread or within 20 %", out)
+    assert "none is dropped because it fits badly" in out
+
+
+@pytest.mark.slow
+def test_misfits_are_shown_with_their_reason(command: Command):
+    options = ("--parameters", "simons-2022", "--misfits")
+    rows = command("evidence", "pk", *options, "--json").json
+    assert rows
+    out = command("evidence", "pk", *options).out
+    for row in rows:
+        assert row["verdict"].startswith(("outside", "off"))
+        assert f"{row['row_id']}: {row['comment']}" in out
+
+
+def test_report_marks_misfits_and_names_sources(command: Command, tmp_path: Path):
+    done = command("evidence", "pk", *FEW, "--report", tmp_path / "pk.html")
+    assert (done.code, done.err) == (0, f"Wrote {tmp_path / 'pk.html'}\n")
+    html = (tmp_path / "pk.html").read_text(encoding="utf-8")
+    check_stands_alone(html)
+    assert "No row is dropped because it fits badly" in html
+    assert "not offered or reviewed as a medical device" in html
+
+
+def test_unknown_set_and_role_are_bad_input(command: Command):
+    done = command("evidence", "pk", "--parameters", "composd")
+    assert done.code == 2
+    assert "Did you mean 'composed'" in done.err
+    done = command("evidence", "pk", "--role", "validat")
+    assert done.code == 2
+    assert "Unknown role 'validat'. Did you mean 'validate'" in done.err
+
+
+def test_two_formats_at_once_are_bad_input(command: Command):
+    assert command("evidence", "pk", "--json", "--csv").code == 2
+
+
+def test_report_that_cannot_be_written_fails_before_anything_is_printed(command: Command, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    done = command("evidence", "pk", *FEW, "--report", tmp_path / "file" / "pk.html")
+    assert (done.code, done.out) == (1, "")
+    assert "Cannot write" in done.err
+
+
+# --- demo --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from euthymia.cli.main import call
+
+    folder = tmp_path_factory.mktemp("demo")
+    assert call(["demo", "--patients", "5", "--out", str(folder), "--quiet"]) == 0
+    assert names_in(folder) == ["report.html"]
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_demo_page_stands_alone(demo_page: str):
+    check_stands_alone(demo_page)
+
+
+@pytest.mark.slow
+def test_demo_page_says_what_it_is_not(demo_page: str):
+    assert "not offered or reviewed as a medical device" in demo_page
+    assert "transcription and assembly, not prediction" in demo_page
+    assert "Its printed Cmax and AUC are model output, not measurements." in demo_page
+    assert __version__ in demo_page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("analyte", ["S, arterial", "R, arterial", "S", "R", "total"])
+def test_demo_draws_the_points_of_kamp_over_the_curves(demo_page: str, analyte: str):
+    assert f'"name":"{analyte}: Kamp 2020 measured, digitised"' in demo_page
+
+
+@pytest.mark.slow
+def test_demo_names_its_sources(demo_page: str):
+    assert all(f"<b>{key}</b>" in demo_page for key in ("Kamp2020", "PerezRuixo2021", "Simons2022"))
+
+
+@pytest.mark.slow
+def test_demo_says_where_the_report_is_and_notes_go_to_standard_error(command: Command, tmp_path: Path):
+    done = command("demo", "--patients", 1, "--out", tmp_path)
+    assert done.code == 0
+    assert done.out.startswith(f"Report: {tmp_path / 'report.html'}\n")
+    assert "not a medical device" in done.out
+    assert done.err.splitlines()[0] == "Kamp 2020, racemic ketamine: done"
+
+
+@pytest.mark.slow
+def test_demo_of_the_same_seed_is_the_same_page(command: Command, tmp_path: Path, demo_page: str):
+    command("demo", "--patients", 5, "--out", tmp_path, "--quiet")
+    assert _without_figure_names((tmp_path / "report.html").read_text(encoding="utf-8")) == (
+        _without_figure_names(demo_page)
+    )
+
+
+def _without_figure_names(html: str) -> str:
+    """plotly names every figure anew."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "", html)
+
+
+def test_demo_without_patients_is_bad_input(command: Command, tmp_path: Path):
+    done = command("demo", "--patients", 0, "--out", tmp_path)
+    assert done.code == 2
+    assert "'patients' must be 1 or more" in done.err
+    assert names_in(tmp_path) == []
