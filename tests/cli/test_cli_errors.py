@@ -29,7 +29,7 @@ BAD_OPTIONS = {
     "--weight-kg -70": "'weight_kg' must be 3–300",
     "--weight-kg nan": "'weight_kg' must be a finite number. Got nan.",
     "--age-years 121": "'age_years' must be 0–120 years. Got 121.",
-    "--ancestry japanes": "Unknown ancestry 'japanes'. Did you mean 'japanese'",
+    "--ancestry japan": "Unknown ancestry 'japan'. Did you mean 'japanese'",
     "--hepatic mild": "'hepatic_class' must be normal or moderate (hepatic.csv). Got 'mild', for",
     "--hepatic severe": "Got 'severe', for which no exposure ratio is known (no number exists).",
     "--hepatic moderat": "Unknown hepatic class 'moderat'. Did you mean 'moderate'?",

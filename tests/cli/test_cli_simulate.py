@@ -188,6 +188,22 @@ def test_days_set_the_horizon(command: Command):
     assert "horizon 72 h" in command("simulate", INFUSION, "--days", 3).out
 
 
+def test_times_do_not_move_the_horizon_of_the_areas(command: Command):
+    few, many = (command("simulate", INFUSION, "--json", *options).json for options in (TIMES, ()))
+    assert (
+        few["metrics"]["norketamine_ng_per_mL"]["auc_0_to_horizon"]
+        == (many["metrics"]["norketamine_ng_per_mL"]["auc_0_to_horizon"])
+    )
+    assert few["provenance"]["horizon_h"] == many["provenance"]["horizon_h"] == 48
+    assert "horizon 48 h" in command("simulate", INFUSION, *TIMES).out
+
+
+def test_what_is_said_of_the_patients_is_echoed(command: Command):
+    options = ("--parameters", "perez-ruixo-2021", "--age-years", 70, "--ancestry", "japanese")
+    done = command("simulate", "esketamine 28 mg iv over 40 min", "--json", *options, *TIMES)
+    assert done.json["provenance"]["covariates"] == ["age 70 years", "ancestry japanese"]
+
+
 def test_weight_scales_a_dose_by_weight(command: Command):
     document = command("simulate", INFUSION, "--json", "--weight-kg", 90, *TIMES).json
     assert document["provenance"]["weight_kg"] == [90, 90]

@@ -59,7 +59,7 @@ def test_limits_of_age_are_allowed(age_years: float):
 
 @pytest.mark.parametrize("age_years", [-0.1, 120.5, float("nan"), float("inf")])
 def test_age_that_cannot_be_is_refused(age_years: float):
-    with pytest.raises(InvalidInputError, match="'age_years' must be 0–120 years. Got"):
+    with pytest.raises(InvalidInputError, match=r"'age_years' must be 0–120 years. Got"):
         Patient.create(age_years=age_years)
 
 
@@ -69,7 +69,7 @@ def test_ancestry_none_stated_is_absent():
 
 
 def test_unknown_ancestry_is_refused_with_those_known():
-    with pytest.raises(UnknownNameError, match=", ".join(sorted(ANCESTRIES))):
+    with pytest.raises(UnknownNameError, match=r", ".join(sorted(ANCESTRIES))):
         Patient.create(ancestry="welsh")
 
 
@@ -83,7 +83,7 @@ def test_hepatic_class_is_allowed_where_a_number_is_known(row: dict[str, str]):
 
 
 def test_unknown_hepatic_class_is_offered_the_nearest():
-    with pytest.raises(UnknownNameError, match="Unknown hepatic class 'sever'. Did you mean 'severe'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown hepatic class 'sever'. Did you mean 'severe'"):
         Patient.create(hepatic_class="sever")
 
 
@@ -103,7 +103,7 @@ def test_comedication_named_twice_counts_once():
 def test_unknown_comedication_is_offered_the_nearest():
     with pytest.raises(
         UnknownNameError,
-        match="Unknown comedication 'ticlopidin'. Did you mean 'ticlopidine'.* Only these have",
+        match=r"Unknown comedication 'ticlopidin'. Did you mean 'ticlopidine'.* Only these have",
     ):
         Patient.create(comedications=["ticlopidin"])
 

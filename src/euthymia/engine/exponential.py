@@ -7,11 +7,23 @@ nearly meet, and is the independent check of the modal solution in the tests.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from euthymia.engine.linear import Array, Input, LinearSystem, Outputs
+
+_GRAIN_H = 2.0**-44
+"""Steps are rounded to this, below the rounding of a time of day, so that equal steps share an exponential."""
+
+
+class _Given(NamedTuple):
+    """What one patient is given into one place, at once (duration 0) or at a constant rate."""
+
+    place: int
+    amount: float
+    start_h: float
+    duration_h: float
 
 
 def respond_by_exponential(
@@ -23,43 +35,57 @@ def respond_by_exponential(
     *,
     integrated: bool = False,
 ) -> dict[str, Array]:
-    """Return one patient's outputs, each (T,), by exponentials of the rate matrix between events."""
-    order, matrix, rows = _reduced(system, outputs, patient, integrated=integrated)
-    doses = [
-        (
-            order[item.node],
-            _of(item.amount, patient),
-            item.start_h + _of(item.lag_h, patient),
-            _of(item.duration_h, patient),
-        )
-        for item in inputs
-        if item.node in order
-    ]
-    edges = sorted({edge for _, _, start, duration in doses for edge in (start, start + duration)})
-    steady = [item for item in inputs if item.steady_interval_h is not None and item.node in order]
-    edges = sorted({*edges, *(float(item.steady_from_h) for item in steady)})
-    stops = sorted({*edges, *(float(time) for time in times_h)})
+    """Return one patient's outputs, each (T,), by exponentials of the rate matrix.
+
+    Every time is reached in one step from the event before it, so that other times asked for move nothing.
+    """
+    order, matrix, rows = _reduced(system, outputs, patient)
+    base = len(order)
+    if integrated:
+        matrix, rows = _with_integrals(matrix, rows)
+    items = [item for item in inputs if item.node in order]
+    given = [_given(item, order, patient) for item in items]
+    steady = [item for item in items if item.steady_interval_h is not None]
+    for item in steady:
+        given += _still_going_on(item, order, patient)
+    edges = sorted(
+        {edge for one in given for edge in (one.start_h, one.start_h + one.duration_h)}
+        | {float(item.steady_from_h) for item in steady}
+    )
     step_by = _Stepper(matrix)
-    state = np.zeros(len(order))
+    state = np.zeros(len(matrix))
     results = {name: np.zeros(len(times_h)) for name in rows}
-    previous = stops[0] if stops else 0.0
-    for stop in stops:
-        rates = np.zeros(len(order))
-        for node, amount, start, duration in doses:
-            if duration > 0 and start < stop and start + duration > previous:
-                rates[node] += amount / duration
-        state = step_by(state, rates, stop - previous)
+    for place, edge in enumerate(edges):
+        following = edges[place + 1] if place + 1 < len(edges) else np.inf
         for item in steady:
-            if float(item.steady_from_h) == stop:
-                state = state + _steady_state(item, order, step_by, patient)
-        for node, amount, start, duration in doses:
-            if duration == 0 and start == stop:
-                state[node] += amount
-        for place in np.flatnonzero(times_h == stop):
+            if float(item.steady_from_h) == edge:
+                state[:base] += _steady_state(item, order, _Stepper(matrix[:base, :base]), patient)
+        for one in given:
+            if one.duration_h == 0 and one.start_h == edge:
+                state[one.place] += one.amount
+        rates = _rates(given, edge, len(matrix))
+        for at in np.flatnonzero((times_h >= edge) & (times_h < following)):
+            reached = step_by(state, rates, float(times_h[at]) - edge)
             for name, row in rows.items():
-                results[name][place] = row @ state
-        previous = stop
+                results[name][at] = row @ reached
+        if np.isfinite(following):
+            state = step_by(state, rates, following - edge)
     return results
+
+
+def area_by_solve(
+    system: LinearSystem, node: str, weights: Mapping[str, Array | float], patient: int
+) -> float:
+    """Return one patient's integral from 0 to infinity of an output after a unit impulse, by a linear solve.
+
+    The integral of x is -A^(-1) x(0); nodes that only collect are left out, so that A is regular.
+    """
+    order, matrix, rows = _reduced(system, {"area": weights}, patient)
+    if node not in order:
+        return 0.0
+    start = np.zeros(len(order))
+    start[order[node]] = 1.0
+    return float(rows["area"] @ np.linalg.solve(-matrix, start))
 
 
 class _Stepper:
@@ -70,24 +96,43 @@ class _Stepper:
         self.known: dict[float, tuple[Array, Array]] = {}
 
     def __call__(self, state: Array, rates: Array, step: float) -> Array:
-        if step <= 0:
-            return state
-        if step not in self.known:
+        length = round(step / _GRAIN_H) * _GRAIN_H
+        if length <= 0:
+            return state.copy()
+        if length not in self.known:
             from scipy.linalg import expm
 
             size = len(self.matrix)
             joint = np.zeros((2 * size, 2 * size))
-            joint[:size, :size] = self.matrix * step
-            joint[:size, size:] = np.eye(size) * step
-            whole = expm(joint)
-            self.known[step] = np.asarray(whole[:size, :size], float), np.asarray(whole[:size, size:], float)
-        free, forced = self.known[step]
-        return free @ state + (forced @ rates if np.any(rates) else 0.0)
+            joint[:size, :size] = self.matrix * length
+            joint[:size, size:] = np.eye(size) * length
+            whole = np.asarray(expm(joint), float)
+            self.known[length] = whole[:size, :size], whole[:size, size:]
+        free, forced = self.known[length]
+        return free @ state + forced @ rates
+
+
+def _given(item: Input, order: Mapping[str, int], patient: int) -> _Given:
+    return _Given(
+        place=order[item.node],
+        amount=_of(item.amount, patient),
+        start_h=item.start_h + _of(item.lag_h, patient),
+        duration_h=_of(item.duration_h, patient),
+    )
+
+
+def _rates(given: Sequence[_Given], time: float, size: int) -> Array:
+    """Return the constant input rates that hold from an event to the next."""
+    rates = np.zeros(size)
+    for one in given:
+        if one.duration_h > 0 and one.start_h <= time < one.start_h + one.duration_h:
+            rates[one.place] += one.amount / one.duration_h
+    return rates
 
 
 def _reduced(
-    system: LinearSystem, outputs: Outputs, patient: int, *, integrated: bool
-) -> tuple[dict[str, int], Array, dict[str, NDArray[np.float64]]]:
+    system: LinearSystem, outputs: Outputs, patient: int
+) -> tuple[dict[str, int], Array, dict[str, Array]]:
     """Return the nodes that matter to the outputs, their rate matrix, and a row for each output."""
     needed = {node for weights in outputs.values() for node in weights if node in system.nodes}
     while True:
@@ -97,7 +142,6 @@ def _reduced(
         needed |= more
     kept = [index for index, name in enumerate(system.nodes) if name in needed]
     order = {system.nodes[index]: place for place, index in enumerate(kept)}
-    matrix = system.matrix(patient)[np.ix_(kept, kept)]
     rows = {}
     for name, weights in outputs.items():
         row = np.zeros(len(kept))
@@ -105,13 +149,7 @@ def _reduced(
             if node in order:
                 row[order[node]] += _of(weight, patient)
         rows[name] = row
-    if integrated:
-        matrix, rows = _with_integrals(matrix, rows)
-    return (
-        order | {f"integral:{name}": len(kept) + place for place, name in enumerate(rows) if integrated},
-        matrix,
-        rows,
-    )
+    return order, system.matrix(patient)[np.ix_(kept, kept)], rows
 
 
 def _with_integrals(matrix: Array, rows: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
@@ -126,40 +164,52 @@ def _with_integrals(matrix: Array, rows: dict[str, Array]) -> tuple[Array, dict[
     return wide, picks
 
 
-def _steady_state(item: Input, order: dict[str, int], step_by: _Stepper, patient: int) -> Array:
-    """Return the state that an endless row of earlier, equal inputs has left at the start of a cycle."""
-    interval = float(item.steady_interval_h or 0.0)
+def _cycle(item: Input, patient: int) -> tuple[float, float, float, int]:
+    """Return interval, offset and duration of a repeated input, and how many earlier ones are not complete."""
+    interval, duration = float(item.steady_interval_h or 0.0), _of(item.duration_h, patient)
     offset = item.start_h + _of(item.lag_h, patient) - item.steady_from_h
-    duration, amount = _of(item.duration_h, patient), _of(item.amount, patient)
-    rates, state = np.zeros(len(order)), np.zeros(len(order))
+    return interval, offset, duration, max(int(np.ceil((offset + duration) / interval - 1e-12)) - 1, 0)
+
+
+def _still_going_on(item: Input, order: Mapping[str, int], patient: int) -> list[_Given]:
+    """Return what the latest earlier inputs have still to give at the start of the cycle."""
+    interval, offset, duration, incomplete = _cycle(item, patient)
+    left = []
+    for cycle in range(1, incomplete + 1):
+        start, end = offset - cycle * interval, offset + duration - cycle * interval
+        share = 1.0 if duration == 0 else (end - max(start, 0.0)) / duration
+        left.append(
+            _Given(
+                place=order[item.node],
+                amount=share * _of(item.amount, patient),
+                start_h=item.steady_from_h + max(start, 0.0),
+                duration_h=0.0 if duration == 0 else end - max(start, 0.0),
+            )
+        )
+    return left
+
+
+def _steady_state(item: Input, order: Mapping[str, int], step_by: _Stepper, patient: int) -> Array:
+    """Return the state that an endless row of earlier, equal inputs has left at the start of a cycle."""
+    interval, offset, duration, incomplete = _cycle(item, patient)
+    size, amount = len(order), _of(item.amount, patient)
+    nothing, rates, pulse = np.zeros(size), np.zeros(size), np.zeros(size)
     if duration > 0:
         rates[order[item.node]] = amount / duration
-        state = step_by(state, rates, duration)
     else:
-        state[order[item.node]] = amount
-    state = step_by(state, np.zeros(len(order)), interval - offset - duration)
-    whole = np.column_stack(
-        [step_by(column, np.zeros(len(order)), interval) for column in np.eye(len(order))]
-    )
-    return np.asarray(np.linalg.solve(np.eye(len(order)) - whole, state), float)
+        pulse[order[item.node]] = amount
+    total = np.zeros(size)
+    for cycle in range(1, incomplete + 1):
+        given_for = min(max(cycle * interval - offset, 0.0), duration)
+        if cycle * interval > offset and duration > 0:
+            total = total + step_by(nothing, rates, given_for)
+    last = (incomplete + 1) * interval - offset - duration
+    one = step_by(step_by(pulse, rates, duration), nothing, last)
+    whole = np.column_stack([step_by(column, nothing, interval) for column in np.eye(size)])
+    return total + np.asarray(np.linalg.solve(np.eye(size) - whole, one), float)
 
 
 def _of(value: Array | float, patient: int) -> float:
     """Return one patient's value of something that may be shared."""
     array = np.asarray(value, float)
     return float(array if array.ndim == 0 else array[patient % len(array)])
-
-
-def area_by_solve(
-    system: LinearSystem, node: str, weights: Mapping[str, Array | float], patient: int
-) -> float:
-    """Return one patient's integral from 0 to infinity of an output after a unit impulse, by a linear solve.
-
-    The integral of x is -A^(-1) x(0); nodes that only collect are left out, so that A is regular.
-    """
-    order, matrix, rows = _reduced(system, {"area": weights}, patient, integrated=False)
-    if node not in order:
-        return 0.0
-    start = np.zeros(len(order))
-    start[order[node]] = 1.0
-    return float(rows["area"] @ np.linalg.solve(-matrix, start))

@@ -20,6 +20,7 @@ def respond_by_ode(
     patient: int,
     *,
     factors: Mapping[str, Callable[[float], float]] | None = None,
+    integrated: bool = False,
 ) -> dict[str, Array]:
     """Return one patient's outputs, each (T,), by adaptive integration between events.
 
@@ -27,16 +28,22 @@ def respond_by_ode(
     ----------
     factors : {node: function of time in hours}
         What multiplies the rate at which a node is drained out of the system (a clearance that changes).
+    integrated : bool
+        Return the integrals of the outputs from the first event on, instead of their values.
 
     Raises
     ------
     RunFailedError
-        With patient, time and the solver's words.
+        With patient, time and the solver's words; or where a steady state is asked for.
     """
-    from scipy.integrate import solve_ivp
-
+    if any(item.steady_interval_h is not None for item in inputs):
+        message = "The reference solver starts from nothing: it has no steady state. Write the doses out."
+        raise RunFailedError(message)
     position = {name: index for index, name in enumerate(system.nodes)}
-    steady, moving = _split_matrix(system, patient, position, factors or {})
+    rows = {name: _row(weights, position, patient) for name, weights in outputs.items()}
+    derivative = _Derivative(
+        system, patient, position, factors or {}, list(rows.values()) if integrated else []
+    )
     doses = [
         (
             position[item.node],
@@ -48,44 +55,64 @@ def respond_by_ode(
     ]
     edges = {edge for _, _, start, duration in doses for edge in (start, start + duration)}
     stops = sorted(edges | {float(time) for time in times_h})
-    state = np.zeros(len(system.nodes))
-    amounts = max((amount for _, amount, _, _ in doses), default=1.0)
+    size = len(system.nodes)
+    state = np.zeros(size + (len(rows) if integrated else 0))
+    smallest = RELATIVE_TOLERANCE * 1e-3 * max((amount for _, amount, _, _ in doses), default=1.0)
     results = {name: np.zeros(len(times_h)) for name in outputs}
-    rows = {name: _row(weights, position, patient) for name, weights in outputs.items()}
     previous = stops[0]
     for stop in stops:
-        if stop > previous:
-            rates = np.zeros(len(state))
+        # stops that differ by rounding only are one stop
+        if stop - previous > 1e-12 * max(1.0, abs(stop)):
+            derivative.rates = np.zeros(size)
             for node, amount, start, duration in doses:
                 if duration > 0 and start < stop and start + duration > previous:
-                    rates[node] += amount / duration
-
-            def derivative(time: float, x: Array, rates: Array = rates) -> Array:
-                slope = steady @ x + rates
-                for node, (rate, factor) in moving.items():
-                    slope[node] -= rate * factor(time) * x[node]
-                return slope
-
-            solution = solve_ivp(
-                derivative,
-                (previous, stop),
-                state,
-                method="LSODA",
-                rtol=RELATIVE_TOLERANCE,
-                atol=RELATIVE_TOLERANCE * 1e-3 * amounts,
-            )
-            if not solution.success:
-                message = f"LSODA failed for patient {patient} at {solution.t[-1]:g} h: {solution.message}"
-                raise RunFailedError(message)
-            state = solution.y[:, -1]
+                    derivative.rates[node] += amount / duration
+            state = _step(derivative, previous, stop, state, smallest, patient)
+            previous = stop
         for node, amount, start, duration in doses:
             if duration == 0 and start == stop:
                 state[node] += amount
         for place in np.flatnonzero(times_h == stop):
-            for name, row in rows.items():
-                results[name][place] = row @ state
-        previous = stop
+            for index, (name, row) in enumerate(rows.items()):
+                results[name][place] = state[size + index] if integrated else row @ state[:size]
     return results
+
+
+class _Derivative:
+    """dx/dt = A(t) x + r, and the outputs as further derivatives where their integrals are wanted."""
+
+    def __init__(
+        self,
+        system: LinearSystem,
+        patient: int,
+        position: Mapping[str, int],
+        factors: Mapping[str, Callable[[float], float]],
+        integrands: Sequence[Array],
+    ) -> None:
+        self.matrix, self.moving = _split_matrix(system, patient, position, factors)
+        self.integrands = integrands
+        self.rates = np.zeros(len(position))
+
+    def __call__(self, time: float, state: Array) -> Array:
+        amounts = state[: len(self.rates)]
+        slope = self.matrix @ amounts + self.rates
+        for node, (rate, factor) in self.moving.items():
+            slope[node] -= rate * factor(time) * amounts[node]
+        return np.concatenate([slope, [row @ amounts for row in self.integrands]])
+
+
+def _step(
+    derivative: _Derivative, start: float, end: float, state: Array, smallest: float, patient: int
+) -> Array:
+    from scipy.integrate import solve_ivp
+
+    solution = solve_ivp(
+        derivative, (start, end), state, method="LSODA", rtol=RELATIVE_TOLERANCE, atol=smallest
+    )
+    if not solution.success:
+        message = f"LSODA failed for patient {patient} at {solution.t[-1]:g} h: {solution.message}"
+        raise RunFailedError(message)
+    return np.asarray(solution.y[:, -1], float)
 
 
 def _split_matrix(

@@ -118,7 +118,14 @@ def simulate(
         start_h = min((dose.start_h for dose in doses), default=0.0)
         return (Epoch(min(start_h, 0.0), tuple(Given(dose) for dose in doses)),)
 
-    notes = (*_left_out(everything), *_warnings(chosen, people, first))
+    per_kg = [
+        amount
+        for weight in {float(weights.min()), float(weights.max())}
+        for amount in _session_mg_per_kg(
+            [dose for dose in plan.doses(weight) if _is_covered(dose)], weight_kg=weight
+        )
+    ]
+    notes = (*_left_out(everything), *_warnings(chosen, people, per_kg))
     job = _Job(
         chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics
     )
@@ -187,6 +194,13 @@ def simulate_subjects(
             (slice(start, start + len(places)), _stacked([subjects[place] for place in places], start))
         )
         start += len(places)
+    per_kg = [
+        amount
+        for subject in subjects
+        for amount in _session_mg_per_kg(
+            [given.dose for epoch in subject.epochs for given in epoch.given], subject.patient.weight_kg
+        )
+    ]
     job = _Job(chosen, people, numbers, seed, _stems(chosen, variables, doses), horizon_h)
     grid = default_times_h(all_given, horizon_h) if len(groups) <= 200 else np.linspace(0.0, horizon_h, 2000)
     wanted = None if times_h is None else _checked_times(times_h)
@@ -194,7 +208,7 @@ def simulate_subjects(
     back = np.argsort(order)
     solution = _reordered(solution, back)
     labels = tuple(subject.label for subject in subjects)
-    return _trajectory(job, solution, shown, labels, regimen, all_given, _warnings(chosen, people, doses))
+    return _trajectory(job, solution, shown, labels, regimen, all_given, _warnings(chosen, people, per_kg))
 
 
 def _run(
@@ -513,7 +527,9 @@ def _stacked(subjects: Sequence[Subject], first: int) -> Callable[[slice], tuple
     return epochs_of
 
 
-def _warnings(parameters: ParameterSet, people: Sequence[Patient], doses: Sequence[Dose]) -> tuple[str, ...]:
+def _warnings(
+    parameters: ParameterSet, people: Sequence[Patient], sessions_mg_per_kg: Sequence[float]
+) -> tuple[str, ...]:
     """Return what must be said about a result: outside a range, or resting on unverified rows."""
     notes: list[str] = []
     valid = parameters.valid
@@ -521,8 +537,8 @@ def _warnings(parameters: ParameterSet, people: Sequence[Patient], doses: Sequen
     notes += _outside("weight_kg", "kg", weights, valid.weight_kg, parameters)
     ages = np.array([one.age_years for one in people if one.age_years is not None])
     notes += _outside("age_years", "years", ages, valid.age_years, parameters)
-    per_kg = _session_mg_per_kg(doses)
-    notes += _outside("dose", "mg/kg", per_kg, valid.dose_mg_per_kg, parameters)
+    given = np.array([amount for amount in sessions_mg_per_kg if amount > 0])
+    notes += _outside("dose", "mg/kg", given, valid.dose_mg_per_kg, parameters)
     recalled = {
         row["class"]: row for row in read_table("hepatic.csv") if row["confidence"].startswith("recalled")
     }
@@ -554,18 +570,15 @@ def _outside(
     ]
 
 
-def _session_mg_per_kg(doses: Sequence[Dose]) -> NDArray[np.float64]:
-    """Return the amounts per kg of doses that belong to one session (within an hour or one infusion)."""
-    sessions: list[list[float]] = []
-    for dose in sorted(doses, key=lambda one: one.start_h):
+def _session_mg_per_kg(doses: Sequence[Dose], weight_kg: float) -> list[float]:
+    """Return the amounts per kg of each session of one person (devices and steps belong together)."""
+    starts = np.array(session_starts_h([Given(dose) for dose in doses]))
+    totals = np.zeros(len(starts))
+    for dose in doses:
         mass = find_drug(dose.drug).molar_mass_g_per_mol or 0.0
-        mg_per_kg = float(np.ravel(dose.amount_umol)[0]) * mass / 1000.0 / 70.0
-        if sessions and dose.start_h <= sessions[-1][0] + 1e-9:
-            sessions[-1][1] += mg_per_kg
-            sessions[-1][0] = max(sessions[-1][0], dose.start_h + dose.duration_h + 0.25)
-        else:
-            sessions.append([dose.start_h + dose.duration_h + 0.25, mg_per_kg])
-    return np.array([amount for _, amount in sessions])
+        session = int(np.searchsorted(starts, dose.start_h, side="right")) - 1
+        totals[session] += float(np.ravel(dose.amount_umol)[0]) * mass / 1000.0 / weight_kg
+    return [float(total) for total in totals]
 
 
 def metric_summary(metrics: Mapping[str, Metrics]) -> dict[str, dict[str, Array]]:
