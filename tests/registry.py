@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import euthymia.engine
 from euthymia.dosing.drug import treatments
@@ -17,7 +18,7 @@ from euthymia.dosing.order import Dose, Order, Route
 from euthymia.engine.linear import Input, LinearSystem, respond
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import ParameterSet, load_parameters, set_names
-from euthymia.model.wiring import STRUCTURES, Given, PkModel, check_covered, wire_pk
+from euthymia.model.wiring import STRUCTURES, Given, PkModel, check_covered, way_of, wire_pk
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
 
@@ -90,6 +91,44 @@ COMBINATIONS = tuple(
     for route in ROUTES
     if _is_covered(one := Combination(name, drug, route))
 )
+REPRESENTATIVES = tuple(
+    {(one.set, way_of(one.drug, one.route), one.route): one for one in reversed(COMBINATIONS)}.values()
+)
+"""One drug for every way of a set: racemate where it is covered."""
+
+
+def _is_integrated(combination: Combination) -> bool:
+    field = STRUCTURES[combination.parameters.structure].time_variant_field
+    return field in combination.parameters.rows
+
+
+INTEGRATED_SETS = frozenset(one.set for one in COMBINATIONS if _is_integrated(one))
+"""Sets with a metabolite that is integrated numerically: some 0.06 s a patient in a run."""
+
+
+def every(*, is_run: bool = False) -> pytest.MarkDecorator:
+    """Return the parametrisation over all combinations; other drugs of a way are slow, as are long runs.
+
+    Parameters
+    ----------
+    is_run : bool
+        Whether the test calls ``simulate``, which integrates what is time-variant.
+    """
+    return pytest.mark.parametrize(
+        "combination",
+        [
+            pytest.param(
+                one,
+                id=str(one),
+                marks=()
+                if one in REPRESENTATIVES and not (is_run and one.set in INTEGRATED_SETS)
+                else (pytest.mark.slow,),
+            )
+            for one in COMBINATIONS
+        ],
+    )
+
+
 INTRAVENOUS = tuple(one for one in COMBINATIONS if one.route in (Route.IV_BOLUS, Route.IV_INFUSION))
 
 

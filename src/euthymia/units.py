@@ -7,6 +7,7 @@ stand in the names. A name and its unit must agree (:func:`unit_in_name`).
 from __future__ import annotations
 
 from functools import cache
+from tokenize import TokenError
 from typing import TYPE_CHECKING, cast
 
 from euthymia.errors import InvalidInputError
@@ -84,7 +85,7 @@ def convert(value: float, unit: str, to: str, *, molar_mass_g_per_mol: float | N
             for other in (quantity * molar_mass, quantity / molar_mass):
                 if other.dimensionality == target.dimensionality:
                     return float(cast(float, other.to(target).magnitude))
-    except pint.UndefinedUnitError as error:
+    except (pint.PintError, TokenError, ValueError, TypeError, SyntaxError) as error:
         message = f"Unknown unit in {unit!r} or {to!r}: {error}."
         raise InvalidInputError(message) from None
     cure = "" if molar_mass_g_per_mol else " Between mass and moles a molar mass is needed."

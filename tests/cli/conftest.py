@@ -1,3 +1,3 @@
 """Settings of the tests of the command line."""
 
-from commands import command  # noqa: F401 - a fixture
+from tests.cli.commands import command  # noqa: F401 - a fixture

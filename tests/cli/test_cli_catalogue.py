@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from commands import INFUSION, Command, check_schema
+from tests.cli.commands import INFUSION, Command, check_schema
 
 from euthymia.citations import load_sources
 from euthymia.model.parameters import load_parameters, set_names

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import INFUSION, Command, names_in
+from tests.cli.commands import INFUSION, Command, names_in
 
 BAD_REGIMENS = {
     "ketamin 35 mg im": "Unknown treatment 'ketamin'. Did you mean 'ketamine'",

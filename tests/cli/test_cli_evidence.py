@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from commands import Command, check_schema, names_in
+from tests.cli.commands import Command, check_schema, names_in
 
 from euthymia import __version__
 from euthymia.evidence.compare import Comparison
@@ -39,29 +39,29 @@ def test_json_obeys_its_schema_and_holds_every_row(command: Command):
     done = command("evidence", "pk", "--json")
     assert (done.code, done.err) == (0, "")
     check_schema(done.json, "exposures-1")
-    assert {one["row_id"] for one in done.json} == {row.row_id for row in load_exposures()}
+    assert {one["row_id"] for one in done.json["rows"]} == {row.row_id for row in load_exposures()}
 
 
 def test_schema_refuses_a_row_not_run_that_has_a_ratio(command: Command):
-    rows = command("evidence", "pk", "--json", *FEW).json
-    idle = next(row for row in rows if row["verdict"].startswith("not run"))
+    document = command("evidence", "pk", "--json", *FEW).json
+    idle = next(row for row in document["rows"] if row["verdict"].startswith("not run"))
     with pytest.raises(Exception, match="is not of type 'null'"):
-        check_schema([{**idle, "ratio": 1.0}], "exposures-1")
+        check_schema({**document, "rows": [{**idle, "ratio": 1.0}]}, "exposures-1")
 
 
 def test_parameters_keep_one_set_and_the_rows_that_no_set_can_run(command: Command):
-    rows = command("evidence", "pk", "--json", *FEW).json
+    rows = command("evidence", "pk", "--json", *FEW).json["rows"]
     assert {row["parameters"] for row in rows} == {"kamp-2020", ""}
 
 
 @pytest.mark.slow
 def test_role_keeps_its_rows(command: Command):
-    rows = command("evidence", "pk", "--json", "--role", "context").json
+    rows = command("evidence", "pk", "--json", "--role", "context").json["rows"]
     assert {row["role"] for row in rows} == {"context"}
 
 
 def test_role_without_rows_is_an_empty_list_and_a_csv_with_its_columns(command: Command):
-    assert command("evidence", "pk", *FEW, "--role", "prior", "--json").json == []
+    assert command("evidence", "pk", *FEW, "--role", "prior", "--json").json["rows"] == []
     header = command("evidence", "pk", *FEW, "--role", "prior", "--csv").out
     assert header == ",".join(field.name for field in fields(Comparison)) + "\n"
 
@@ -70,7 +70,7 @@ def test_csv_holds_what_the_json_holds(command: Command):
     rows = list(csv.DictReader(io.StringIO(command("evidence", "pk", "--csv", *FEW).out)))
     expected = [
         {key: "" if value is None else str(value) for key, value in row.items()}
-        for row in command("evidence", "pk", "--json", *FEW).json
+        for row in command("evidence", "pk", "--json", *FEW).json["rows"]
     ]
     assert rows == expected
 
@@ -84,7 +84,7 @@ def test_table_counts_fits_by_role_and_says_that_none_is_dropped(command: Comman
 @pytest.mark.slow
 def test_misfits_are_shown_with_their_reason(command: Command):
     options = ("--parameters", "simons-2022", "--misfits")
-    rows = command("evidence", "pk", *options, "--json").json
+    rows = command("evidence", "pk", *options, "--json").json["rows"]
     assert rows
     out = command("evidence", "pk", *options).out
     for row in rows:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from commands import Command
+from tests.cli.commands import Command
 
 from euthymia.cli.main import app
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import INFUSION, PROGRAM, names_in, program, python
+from tests.cli.commands import INFUSION, PROGRAM, names_in, program, python
 
 LONG = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 INTERRUPTED = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars
 import pytest
-from commands import INFUSION, Command, check_schema, names_in, program
+from tests.cli.commands import INFUSION, Command, check_schema, names_in, program
 
 from euthymia import __version__
 from euthymia.model.variables import find_variable

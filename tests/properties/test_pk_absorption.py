@@ -1,6 +1,6 @@
 """Claim: each way into the body does what its rows say: share, rate, duration, first pass.
 
-Written from the parameters by name, not from the flows; values are moved away from 0 and 1, where shares hide.
+Written from the parameters by name, not from the flows; values lie away from 0 and 1, where shares hide.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.registry import COMBINATIONS, Combination
 
 from euthymia import simulate
 from euthymia.engine.linear import respond
@@ -18,7 +19,6 @@ from euthymia.model.parameters import ParameterSet
 from euthymia.model.simulate import Epoch, solve_pk
 from euthymia.model.wiring import Given, PkModel, way_of, wire_pk
 from euthymia.population.individual import individual_values
-from registry import COMBINATIONS, Combination
 
 MOVED = {
     "first_pass_norketamine_fraction": 0.6,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.registry import COMBINATIONS, Combination, every, model_of
 
 from euthymia.engine.linear import Input, LinearSystem, respond
 from euthymia.model.wiring import way_of
-from registry import COMBINATIONS, Combination, model_of
 
 TIMES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 40), np.linspace(31.0, 100.0, 5)])
 STRICT = 1e-12  # of what has been given in all
@@ -48,13 +48,13 @@ def imbalance(combination: Combination, numbers: list[int] | None) -> tuple[np.n
     return np.abs(inside - given) / given[:, -1:], response.by_exponential
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_moles_are_conserved_at_any_time(combination: Combination):
     off, _ = imbalance(combination, None)
     assert off.max() <= STRICT
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_moles_are_conserved_in_virtual_patients(combination: Combination):
     # Where rates nearly meet the engine allows itself 1e-11 in each node, of which there are some ten.
     off, _ = imbalance(combination, list(range(1, 13)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.registry import COMBINATIONS, INTRAVENOUS, Combination, curves, every, largest, model_of
 
 from euthymia import simulate
 from euthymia.dosing.order import Dose, Order, Route
@@ -17,14 +18,13 @@ from euthymia.engine.linear import respond
 from euthymia.model.trajectory import Trajectory
 from euthymia.model.wiring import Given, PkModel, wire_pk
 from euthymia.population.individual import individual_values
-from registry import COMBINATIONS, INTRAVENOUS, Combination, curves, largest, model_of
 
 # Two routes to one number through sums of some ten terms: rounding of 1e-13 of the peak, and a tenth of the
 # engine's tolerance as margin. Patients 1 to 3 are drawn as well as typical ones.
 SAME = 1e-12
 NUMBERS = (1, 2, 3)
 TIMES = np.unique(np.concatenate([np.linspace(0.0, 60.0, 121), np.geomspace(0.01, 12.0, 30)]))
-ALL = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+ALL = every()
 INFUSED = pytest.mark.parametrize(
     "combination", [one for one in INTRAVENOUS if one.route is Route.IV_INFUSION], ids=str
 )
@@ -286,7 +286,7 @@ def test_area_by_any_route_is_the_bioavailable_fraction_of_the_intravenous_area(
             np.testing.assert_allclose(ratio, course.bioavailable_fraction, rtol=1e-9)
 
 
-@ALL
+@every(is_run=True)
 def test_area_to_a_far_horizon_is_the_area_to_infinity(combination: Combination):
     course = simulate(
         single(combination.order),

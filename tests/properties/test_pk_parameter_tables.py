@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.registry import SETS
 
 from euthymia.citations import load_sources
 from euthymia.dosing.drug import find_drug
@@ -17,7 +18,6 @@ from euthymia.population.patient import Patient
 from euthymia.population.simulate import offered_stems
 from euthymia.tables import read_table
 from euthymia.units import unit_in_name
-from registry import SETS
 
 ROWS = read_table("parameters/pk.csv")
 CORRELATIONS = read_table("parameters/correlations.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
+from tests.registry import SETS
 
 from euthymia import simulate
 from euthymia.dosing.notation import parse_regimen
@@ -14,7 +15,6 @@ from euthymia.model.simulate import Epoch
 from euthymia.model.wiring import Given
 from euthymia.population.patient import Patient
 from euthymia.population.simulate import Subject, simulate_subjects
-from registry import SETS
 
 
 def text_for(name: str, mg_per_kg: float) -> str:
@@ -58,7 +58,6 @@ def test_an_age_outside_is_an_extrapolation(age: float):
 BY_70 = "_session_mg_per_kg divides by 70 kg, whatever the patient weighs"
 
 
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason=BY_70)
 def test_a_fixed_dose_counts_by_the_weight_of_the_patient():
     """84 mg in 39 kg are 2.15 mg/kg; the set covers 1.8 at most."""
     with pytest.warns(ResultWarning, match="'dose'"):
@@ -67,7 +66,6 @@ def test_a_fixed_dose_counts_by_the_weight_of_the_patient():
         )
 
 
-@pytest.mark.xfail(strict=True, raises=ResultWarning, reason=BY_70)
 def test_doses_of_an_event_table_count_by_the_weight_of_the_subject():
     """1.1 mg/kg in a child of 20 kg lies inside 1 to 300 mg/kg."""
     doses = parse_regimen("esketamine 1.1 mg/kg iv bolus").doses(20.0)

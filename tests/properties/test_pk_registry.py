@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests import registry
+from tests.registry import COMBINATIONS, SETS, SOLVERS, curves, every, model_of
 
-import registry
 from euthymia import simulate
 from euthymia.dosing.regimen import single
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import load_parameters
 from euthymia.model.variables import variables
 from euthymia.model.wiring import STRUCTURES, way_of
-from registry import COMBINATIONS, SETS, SOLVERS, curves, model_of
 
 
 def test_every_set_and_route_and_drug_is_covered_by_something():
@@ -44,7 +44,7 @@ def test_something_enters_and_every_concentration_rises(combination: registry.Co
         assert values.max() > 0, name
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every(is_run=True)
 def test_the_public_function_answers_without_a_warning_inside_the_range(combination: registry.Combination):
     course = simulate(single(combination.order), parameters=combination.set, patient=combination.patient)
     assert not course.warnings

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.registry import COMBINATIONS, SOLVERS, Combination, curves, every, largest, model_of
 
 from euthymia.engine.exponential import area_by_solve
 from euthymia.engine.linear import Input, assemble, integral_to_infinity, output_terms, respond
 from euthymia.engine.reference import RELATIVE_TOLERANCE, respond_by_ode
 from euthymia.model.wiring import Given, wire_pk
 from euthymia.population.individual import individual_values
-from registry import COMBINATIONS, SOLVERS, Combination, curves, largest, model_of
 
 # What each comparator can promise, relative to the peak. LSODA: 1e-11 a step over some 1e3 steps.
 WITHIN = {"respond": 0.0, "respond_by_exponential": 1e-10, "respond_by_ode": 1e-8}
@@ -35,7 +35,7 @@ def test_the_reference_is_asked_for_eleven_digits():
     assert RELATIVE_TOLERANCE <= 1e-11
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_drawn_patients_agree_with_matrix_exponentials(combination: Combination):
     assert_agree(combination, "respond_by_exponential", NUMBERS)
 
@@ -54,7 +54,7 @@ def test_typical_patient_agrees_with_lsoda(combination: Combination):
     assert_agree(combination, "respond_by_ode", None)
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_steady_state_agrees_with_matrix_exponentials(combination: Combination):
     values = individual_values(
         combination.parameters, [combination.patient] * 3, numbers=np.array(NUMBERS), seed=20
@@ -67,7 +67,7 @@ def test_steady_state_agrees_with_matrix_exponentials(combination: Combination):
         assert (np.abs(found[name] - right[name]) / largest(right[name])).max() <= 1e-10, name
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_integrals_agree_with_matrix_exponentials(combination: Combination):
     from euthymia.engine.exponential import respond_by_exponential
 
@@ -79,7 +79,7 @@ def test_integrals_agree_with_matrix_exponentials(combination: Combination):
         np.testing.assert_allclose(found[name][0], right[name], rtol=0, atol=1e-10 * right[name].max())
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+@every()
 def test_areas_to_infinity_agree_with_a_linear_solve(combination: Combination):
     model = model_of(combination, combination.doses(), numbers=NUMBERS, seed=20)
     for node in {item.node for item in model.inputs} - {"elsewhere"}:
@@ -109,7 +109,6 @@ def test_lsoda_agrees_on_a_system_written_by_hand():
             assert np.abs(found[name][patient] - row).max() <= 1e-8 * row.max()
 
 
-@pytest.mark.xfail(strict=True, reason="respond_by_ode drops steady_interval_h without a word")
 def test_lsoda_takes_or_refuses_a_steady_state():
     system = assemble([("c", None, np.array([0.5]), True)], 1)
     steady, times, outputs = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.registry import Combination, curves, model_of
 
 from euthymia import simulate
 from euthymia.dosing.order import Route
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
-from registry import Combination, curves, model_of
 
 CHILD = {"patient": Patient(weight_kg=20.0), "parameters": "flint-2017"}
 BOLUS = "esketamine 1.1 mg/kg iv bolus"
@@ -63,7 +63,6 @@ def test_a_rise_of_nothing_is_the_exact_solution():
     np.testing.assert_allclose(found.values["s_norketamine"], exact, rtol=0, atol=1e-8 * exact.max())
 
 
-@pytest.mark.xfail(strict=True, reason="times an ulp apart from a point of the inner grid make LSODA fail")
 @pytest.mark.parametrize(
     "times", [[0.1 + 0.2], list(np.arange(0.0, 48.0, 0.1))], ids=["0.1 + 0.2", "every 6 min"]
 )
@@ -71,9 +70,6 @@ def test_any_times_may_be_asked_for(times: list[float]):
     simulate(BOLUS, times_h=times, **CHILD)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the trapezoidal rule over the points shown: 3.2 % too low after a bolus"
-)
 def test_area_is_that_of_the_curve():
     course = simulate(BOLUS, **CHILD)
     points = np.concatenate([[0.0], np.geomspace(1e-5, 48.0, 4000)])
@@ -84,7 +80,6 @@ def test_area_is_that_of_the_curve():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="the area is taken over the points asked for, so it moves with them")
 def test_area_does_not_depend_on_the_times_asked_for():
     few = simulate(BOLUS, **CHILD).metrics["s_norketamine"].auc_horizon[0]
     many = (

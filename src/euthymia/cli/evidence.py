@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,12 @@ def pk(
     if misfits:
         found = [one for one in found if is_misfit(one)]
     if json:
-        print(json_module.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+        document = {
+            "schema": "euthymia.exposures/1",
+            "version": version("euthymia"),
+            "rows": [asdict(one) for one in found],
+        }
+        print(json_module.dumps(document, indent=1, ensure_ascii=False))
     elif csv:
         _csv(found)
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from euthymia.engine.linear import Array, Input, LinearSystem, Outputs
 
 _GRAIN_H = 2.0**-44
-"""Steps are rounded to this, below the rounding of a time of day, so that equal steps share an exponential."""
+"""Steps are rounded to this, below the rounding of the times themselves: equal steps share an exponential."""
 
 
 class _Given(NamedTuple):
@@ -165,7 +165,7 @@ def _with_integrals(matrix: Array, rows: dict[str, Array]) -> tuple[Array, dict[
 
 
 def _cycle(item: Input, patient: int) -> tuple[float, float, float, int]:
-    """Return interval, offset and duration of a repeated input, and how many earlier ones are not complete."""
+    """Return interval, offset, duration, and how many earlier inputs are not complete at the start."""
     interval, duration = float(item.steady_interval_h or 0.0), _of(item.duration_h, patient)
     offset = item.start_h + _of(item.lag_h, patient) - item.steady_from_h
     return interval, offset, duration, max(int(np.ceil((offset + duration) / interval - 1e-12)) - 1, 0)

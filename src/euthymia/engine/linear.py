@@ -4,15 +4,15 @@ Boluses, infusions, lags, overlap and steady state only need the moments of each
 the impulse response (:mod:`euthymia.engine.modes`), which are closed forms.
 
 Where two rates of one patient nearly meet, the coefficients cancel; the loss is estimated for every patient
-and output, and what would lose more than ``TOLERANCE`` is solved by matrix exponentials instead (slower,
-same answer).
+and output, and what would lose more than ``TOLERANCE`` is solved again in extended precision, and where that
+is not enough by matrix exponentials (slower, same answer).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import factorial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,19 +112,64 @@ def respond(
         Return the integrals of the outputs from the first input on, instead of their values.
     """
     times = np.asarray(times_h, float)
-    count = system.patient_count
+    values, lost = _by_modes(system, inputs, times, outputs, integrated=integrated)
+    anywhere = _any_of(lost, system.patient_count)
+    if anywhere.any() and system.solvable:
+        # the same closed forms in extended precision bear gaps that are far smaller
+        fewer = system.take(anywhere, np.longdouble)
+        some, still = _by_modes(
+            fewer,
+            [_taken(item, anywhere) for item in inputs],
+            times,
+            {
+                name: {node: _of_some(weight, anywhere) for node, weight in weights.items()}
+                for name, weights in outputs.items()
+            },
+            integrated=integrated,
+        )
+        for name, mask in lost.items():
+            values[name][mask] = some[name][mask[anywhere]]
+            mask[anywhere] &= still[name]
+    for name, mask in lost.items():
+        _by_exponential(
+            system, inputs, times, {name: outputs[name]}, mask, values[name], integrated=integrated
+        )
+    return Response(values=values, by_exponential=_any_of(lost, system.patient_count))
+
+
+def _by_modes(
+    system: LinearSystem, inputs: Sequence[Input], times: Array, outputs: Outputs, *, integrated: bool
+) -> tuple[dict[str, Array], dict[str, NDArray[np.bool_]]]:
+    """Return values by output, and which patients lose too many digits of it, in the system's precision."""
+    dtype = system.poles[0].dtype
     terms = {name: _terms_by_input(system, inputs, outputs[name], integrated) for name in outputs}
-    values = {name: np.zeros((count, len(times))) for name in outputs}
+    values = {name: np.zeros((system.patient_count, len(times)), dtype) for name in outputs}
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        failed = {name: _loses_digits(system, terms[name]) for name in outputs}
-        if system.solvable and not all(lost.all() for lost in failed.values()):
+        lost = {name: _loses_digits(system, terms[name]) for name in outputs}
+        if system.solvable and not all(mask.all() for mask in lost.values()):
             _Sweep(system, inputs, terms, is_integrated=integrated).run(times, values)
-    for name, lost in failed.items():
-        _solve_lost(system, inputs, times, {name: outputs[name]}, lost, values[name], integrated)
+    return values, lost
+
+
+def _any_of(masks: Mapping[str, NDArray[np.bool_]], count: int) -> NDArray[np.bool_]:
     anywhere = np.zeros(count, dtype=bool)
-    for lost in failed.values():
-        anywhere |= lost
-    return Response(values=values, by_exponential=anywhere)
+    for mask in masks.values():
+        anywhere |= mask
+    return anywhere
+
+
+def _taken(item: Input, chosen: NDArray[np.bool_]) -> Input:
+    """Return an input of some of the patients."""
+    return item._replace(
+        amount=_of_some(np.broadcast_to(item.amount, chosen.shape), chosen),
+        duration_h=_of_some(item.duration_h, chosen),
+        lag_h=_of_some(item.lag_h, chosen),
+    )
+
+
+def _of_some(value: Array | float, chosen: NDArray[np.bool_]) -> Any:
+    """Return the values of some patients; what is shared stays shared."""
+    return value if np.ndim(value) == 0 else np.asarray(value)[chosen]
 
 
 def _terms_by_input(
@@ -150,14 +195,15 @@ def _loses_digits(system: LinearSystem, by_node: Mapping[str, Terms]) -> NDArray
     return failed
 
 
-def _solve_lost(
+def _by_exponential(
     system: LinearSystem,
     inputs: Sequence[Input],
     times: Array,
     output: Outputs,
     lost: NDArray[np.bool_],
     values: Array,
-    integrated: bool,  # noqa: FBT001
+    *,
+    integrated: bool,
 ) -> None:
     """Solve one output of the patients that lost digits by matrix exponentials, in place."""
     if not lost.any():
@@ -172,7 +218,7 @@ def _solve_lost(
 class _Piece:
     """An input on its way: what has not yet been absorbed into the moments of the sweep."""
 
-    def __init__(self, item: Input, patients: int, *, earlier_h: float | Array = 0.0) -> None:
+    def __init__(self, item: Input, patients: int, *, earlier_h: Any = 0.0) -> None:
         self.item = item
         self.start = np.broadcast_to(np.asarray(item.start_h + item.lag_h - earlier_h, float), (patients,))
         duration = np.broadcast_to(np.asarray(item.duration_h, float), (patients,))
@@ -333,9 +379,7 @@ class _Sweep:
                 interval=item.steady_interval_h,
             )
 
-    def _earlier(
-        self, item: Input, earlier_h: float | Array, is_given: NDArray[np.bool_] | np.bool_
-    ) -> _Piece:
+    def _earlier(self, item: Input, earlier_h: Any, is_given: NDArray[np.bool_] | np.bool_) -> _Piece:
         """Return the same input of an earlier cycle, for the patients that it is meant for."""
         amount = np.where(is_given, item.amount, 0.0)
         return _Piece(item._replace(amount=amount), self.system.patient_count, earlier_h=earlier_h)
@@ -343,7 +387,7 @@ class _Sweep:
     def _add_earlier(
         self, piece: _Piece, item: Input, boundary: float, *, interval: float | None = None
     ) -> None:
-        """Add the moments of earlier input at a boundary, summed over all cycles before if an interval is given."""
+        """Add the moments of earlier input at a boundary; with an interval, of all cycles before it too."""
         now = np.array([[boundary]])
         gained: dict[int, list[Array]] = {}
         for pole, highest in self.powers[item.node].items():
@@ -374,7 +418,7 @@ class _Sweep:
             for key, weight in self._free(by_node).items():
                 weights.setdefault(key, []).append((name, weight))
         waves: dict[int, Array] = {}
-        term = np.empty((self.system.patient_count, len(times)))
+        term = np.empty((self.system.patient_count, len(times)), self.system.poles[0].dtype)
         for (pole, power), users in sorted(weights.items(), key=lambda one: one[0]):
             if pole not in waves:
                 waves = {pole: np.exp(-self.system.poles[pole][:, None] * since)}
@@ -406,7 +450,7 @@ class _Sweep:
             pole: piece.moments(self.system.poles[pole], times[None, :], highest)
             for pole, highest in self.powers[node].items()
         }
-        term = np.empty((self.system.patient_count, len(times)))
+        term = np.empty((self.system.patient_count, len(times)), self.system.poles[0].dtype)
         for name, by_node in self.terms.items():
             for (pole, power), coefficient in by_node.get(node, {}).items():
                 np.multiply(coefficient[:, None], moments[pole][power], out=term)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,21 @@ class LinearSystem:
     zero_pole: int
     solvable: bool
     _responses: dict[str, dict[int, Terms]] = field(default_factory=dict)
+
+    def take(self, chosen: NDArray[np.bool_], dtype: Any) -> LinearSystem:
+        """Return the system of some of the patients, (P,) of bool, in another precision."""
+        return LinearSystem(
+            nodes=self.nodes,
+            flows=tuple((*flow[:2], flow[2][chosen].astype(dtype), flow[3]) for flow in self.flows),
+            patient_count=int(chosen.sum()),
+            poles=tuple(pole[chosen].astype(dtype) for pole in self.poles),
+            blocks=tuple(
+                _Block(one.nodes, one.poles, one.into[chosen].astype(dtype), one.out[chosen].astype(dtype))
+                for one in self.blocks
+            ),
+            zero_pole=self.zero_pole,
+            solvable=self.solvable,
+        )
 
     def matrix(self, patient: int) -> Array:
         """Return the rate matrix A of one patient, (nodes, nodes), in dx/dt = A x."""
@@ -202,6 +218,7 @@ def _exchange_block(
 
 
 def add_term(terms: Terms, key: tuple[int, int], value: Array) -> None:
+    """Add a coefficient to the terms, in place."""
     terms[key] = terms[key] + value if key in terms else value
 
 
@@ -351,5 +368,5 @@ def rounding_error(terms: Terms, poles: Sequence[Array]) -> Array:
         peak = np.abs(evaluate(terms, poles, np.concatenate([times * 0.0, times, 2.5 * times], axis=1))).max(
             axis=1
         )
-        error = np.finfo(float).eps * size / peak
+        error = np.finfo(peak.dtype).eps * size / peak
     return np.where(np.isfinite(error), error, np.inf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def _compare(row: ExposureRow, parameters: ParameterSet) -> Iterator[Comparison]
             lambda: _area(course, area_stem, run),
         ),
         ("half-life", "h", run.half_life_h, lambda: float(course.metrics[stem].half_life_h[0])),
-        ("F", "1", run.bioavailable_fraction, lambda: float(course.bioavailable_fraction[0])),
+        ("F", "1", run.bioavailable_fraction, lambda: _fraction(course, run, parameters)),
         ("AUC ratio to ketamine", "1", run.auc_ratio, lambda: _area_ratio(course, stem, offered, run)),
     ]
     for quantity, unit, observed, simulate_it in pairs:
@@ -182,6 +182,15 @@ def _dose_mg(run: ExposureRun) -> float:
     mass_g_per_mol = find_variable("ketamine_arterial").molar_mass_g_per_mol
     doses = parse_regimen(run.regimen).doses(run.weight_kg)
     return sum(float(np.ravel(dose.amount_umol)[0]) for dose in doses) * mass_g_per_mol / 1000.0
+
+
+def _fraction(course: Trajectory, run: ExposureRun, parameters: ParameterSet) -> float:
+    """Return the bioavailable fraction of the analyte: of the one enantiomer where the racemate was given."""
+    alone = {"s_ketamine": "esketamine", "r_ketamine": "arketamine"}.get(run.analyte)
+    if alone is None or not run.regimen.startswith("ketamine") or alone not in parameters.drugs:
+        return float(course.bioavailable_fraction[0])
+    same = replace(run, regimen=run.regimen.replace("ketamine", alone, 1))
+    return float(run_row(same, parameters).bioavailable_fraction[0])
 
 
 def _area_ratio(course: Trajectory, stem: str, offered: tuple[str, ...], run: ExposureRun) -> float:

@@ -243,10 +243,19 @@ def style(figure: go.Figure, *, height: int, legend_lines: int = 1) -> None:
 
 def to_html(figure: go.Figure) -> str:
     """Return a figure as a fragment of HTML that needs the plotting library on the page."""
+    from hashlib import sha1
+
     import plotly.io
 
+    # named by its content: the same report has the same bytes
+    content = str(plotly.io.to_json(figure)).encode()
+    name = f"figure-{sha1(content, usedforsecurity=False).hexdigest()[:12]}"
     return plotly.io.to_html(
-        figure, include_plotlyjs=False, full_html=False, config={"displayModeBar": False, "responsive": True}
+        figure,
+        include_plotlyjs=False,
+        full_html=False,
+        div_id=name,
+        config={"displayModeBar": False, "responsive": True},
     )
 
 

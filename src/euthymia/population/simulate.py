@@ -16,6 +16,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.drug import find_drug
+from euthymia.dosing.limits import limit
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.order import Dose
 from euthymia.dosing.regimen import Regimen
@@ -178,8 +179,8 @@ def simulate_subjects(
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     observed_h = max(times_h) if times_h is not None and len(times_h) else 0.0
     horizon_h = days * 24.0 if days is not None else max(last_h + 48.0, observed_h)
-    if horizon_h < last_h:
-        raise _too_short(days, last_h)
+    if days is not None:
+        _check_days(days, last_h)
     people = [subject.patient for subject in subjects]
     numbers = np.array([subject.number for subject in subjects]) if is_random else None
     groups: dict[object, list[int]] = {}
@@ -399,6 +400,7 @@ def _people(
             raise invalid(
                 "patients", must="1 or more", got=patients, cure="Leave it out for one typical patient."
             )
+        _check_memory(patients, times=60, variables=1)
         return [everyone] * patients, np.arange(1, patients + 1)
     if patient is not None:
         raise invalid("patient", must="absent where 'patients' lists patients", got="both")
@@ -432,18 +434,20 @@ def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None, wanted:
     if days is None:
         return max(plan.horizon_h(pk_only=True), 0.0 if wanted is None else float(wanted[-1]))
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
-    if not days > 0 or days * 24.0 < last_h:
-        raise _too_short(days, last_h)
+    _check_days(days, last_h)
     return days * 24.0
 
 
-def _too_short(days: float | None, last_h: float) -> InvalidInputError:
-    return invalid(
-        "days",
-        must=f"at least {last_h / 24.0:.3g}, the end of the last dose",
-        got=f"{days:g}",
-        cure="Leave it out for 48 h more.",
-    )
+def _check_days(days: float, last_h: float) -> None:
+    """Raise where a horizon is no number, ends before the last dose, or lies beyond the limit of times."""
+    longest_days = limit("time_h").high / 24.0
+    if not last_h / 24.0 <= days <= longest_days or not days > 0:
+        raise invalid(
+            "days",
+            must=f"{last_h / 24.0:.3g} (end of the last dose) to {longest_days:g} (rules/dosing.toml)",
+            got=f"{days:g}",
+            cure="Leave it out for 48 h after the last dose.",
+        )
 
 
 def _checked_times(times_h: Sequence[float] | NDArray[np.float64]) -> Array:
@@ -547,6 +551,13 @@ def _warnings(
             f"Hepatic class {name!r}: its AUC ratio {recalled[name]['systemic_auc_ratio']} is recalled, not "
             "verified; only its direction was seen in the label."
         )
+    if parameters.structure != "hepatic":
+        stated = {"age_years": len(ages) > 0, "ancestry": any(one.ancestry for one in people)}
+        notes += [
+            f"'{field}' has no effect in the set {parameters.name!r}; perez-ruixo-2021 has one."
+            for field, is_stated in stated.items()
+            if is_stated
+        ]
     changed = any(one.hepatic_class or one.comedications for one in people)
     if changed and parameters.structure not in ("enantiomers",):
         notes.append(
