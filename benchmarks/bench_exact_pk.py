@@ -1,8 +1,8 @@
 """Exact pharmacokinetics against SciPy's LSODA: speed side by side in one run, accuracy stated.
 
-Workload: 10 000 virtual patients, racemic ketamine 0.5 mg/kg over 40 min twice weekly x 8, 200 times over 27 days,
-both enantiomers of ketamine (arterial and venous), norketamine and hydroxynorketamine, and their totals
-(12 variables). The rival integrates a few patients of the same cohort at rtol 1e-8 and is scaled up.
+Workload: 10 000 virtual patients, racemic ketamine 0.5 mg/kg over 40 min twice weekly x 8, 200 times over
+27 days, both enantiomers of ketamine (arterial and venous), norketamine and hydroxynorketamine, and their
+totals (12 variables). The rival integrates a few patients of the same cohort at rtol 1e-8 and is scaled up.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def main() -> None:
         seconds = ours(workers)
         ratio = per_patient_s * PATIENTS / seconds
         print(
-            f"exact, {workers} worker(s): {PATIENTS} patients x 8 doses x {len(TIMES_H)} times x 12 variables in "
-            f"{seconds:.2f} s ({PATIENTS / seconds:,.0f} patients/s; {ratio:,.0f} times LSODA on one core)"
+            f"exact, {workers} worker(s): {PATIENTS} patients x 8 doses x {len(TIMES_H)} times x "
+            f"12 variables in {seconds:.2f} s ({PATIENTS / seconds:,.0f} patients/s; "
+            f"{ratio:,.0f} times LSODA on one core)"
         )
     print(f"LSODA rtol 1e-8: {1 / per_patient_s:.1f} patients/s; largest difference {worst:.1e} of each peak")
 

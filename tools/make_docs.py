@@ -1,4 +1,7 @@
-"""Write the generated pages: command line, parameters, exposures. Run by ``make docs``; tests check they are current."""
+"""Write the generated pages: command line, parameters, exposures, variables.
+
+Run by ``make docs``; a test checks that they are current.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +35,19 @@ def command_line() -> str:
     parts = [
         NOTE,
         "# Command line\n\n",
-        "Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 a run failed ",
-        "(solver, disk, interrupted resource); 2 bad input; 130 Ctrl-C. The version and the seed stand in every ",
-        "result.\n",
+        "Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 a run ",
+        "failed (solver, disk, interrupted resource); 2 bad input; 130 Ctrl-C. The version and the seed ",
+        "stand in every result.\n",
     ]
-    for name, one in _commands(command):
+    for name in _commands(command):
         parts.append(f"\n## euthymia {name}\n\n```text\n{_help(name)}```\n")
     return "".join(parts)
 
 
-def _commands(command: object, prefix: str = "") -> list[tuple[str, object]]:
-    found = []
+def _commands(command: object, prefix: str = "") -> list[str]:
+    found: list[str] = []
     for name, one in getattr(command, "commands", {}).items():
-        if getattr(one, "commands", None):
-            found += _commands(one, f"{prefix}{name} ")
-        else:
-            found.append((f"{prefix}{name}", one))
+        found += _commands(one, f"{prefix}{name} ") if getattr(one, "commands", None) else [f"{prefix}{name}"]
     return found
 
 
@@ -67,8 +67,8 @@ def parameters() -> str:
     parts = [
         NOTE,
         "# Parameters\n\n",
-        "One row a number. *Between patients* is the SD on the scale of the distribution; a name in brackets shares ",
-        "its random draw. Override any with `--set KEY=VALUE` within its range.\n",
+        "One row a number. *Between patients* is the SD on the scale of the distribution; a name in ",
+        "brackets shares its random draw. Override any with `--set KEY=VALUE` within its range.\n",
     ]
     for name in set_names():
         one = load_parameters(name)
@@ -76,15 +76,17 @@ def parameters() -> str:
             f"\n## {name}\n\n{one.title}. {one.summary}\n\nPopulation: {one.population}. "
             f"Range: {one.valid.weight_kg[0]:g}–{one.valid.weight_kg[1]:g} kg, "
             f"{one.valid.age_years[0]:g}–{one.valid.age_years[1]:g} years, "
-            f"{one.valid.dose_mg_per_kg[0]:g}–{one.valid.dose_mg_per_kg[1]:g} mg/kg a session; outside it a "
-            f"warning is given.\n\n!!! warning \"Say with it\"\n    {one.disclaimer}\n\n"
+            f"{one.valid.dose_mg_per_kg[0]:g}–{one.valid.dose_mg_per_kg[1]:g} mg/kg a session; outside it "
+            f'a warning is given.\n\n!!! warning "Say with it"\n    {one.disclaimer}\n\n'
         )
         rows = [
             [
                 f"`{row.field}`",
                 f"{row.value:g}",
                 row.unit,
-                "–" if row.distribution == "fixed" else f"{row.distribution} {row.sd:.2g}" + _with(row.draw_with),
+                "–"
+                if row.distribution == "fixed"
+                else f"{row.distribution} {row.sd:.2g}" + _with(row.draw_with),
                 f"{row.low:g}–{row.high:g}",
                 row.tag,
                 row.source,
@@ -95,8 +97,8 @@ def parameters() -> str:
             ]
             for row in one.rows.values()
         ]
-        heads = ("parameter", "value", "unit", "between patients", "range", "tag", "source", "location", "sampling")
-        parts.append(_table((*heads, "confidence", "note"), rows))
+        heads = ("parameter", "value", "unit", "between patients", "range", "tag", "source", "location")
+        parts.append(_table((*heads, "sampling", "confidence", "note"), rows))
     return "".join(parts)
 
 
@@ -109,16 +111,17 @@ def exposures() -> str:
     from euthymia.evidence.compare import compare_exposures
 
     found = list(compare_exposures())
-    heads = ("row", "role", "study", "set", "analyte", "quantity", "published", "model", "ratio", "verdict", "why")
+    heads = ("row", "role", "study", "set", "analyte", "quantity", "published", "model", "ratio")
     rows = [[*row_of(one), one.comment] for one in found]
+    table = _table((*heads, "verdict", "why"), rows)
     counts = "\n".join(f"- {line}" for line in summary(found).splitlines())
     return (
         f"{NOTE}# Published exposures beside the model's\n\n"
-        "Made by `euthymia evidence pk`: every row of the evidence, every set that covers it, the typical patient. "
-        "A value with a printed spread is judged by it (mean ± SD, range, interval); one without by 20 % either "
-        "way. Rows marked *calibrate* gave numbers to a set or were estimated together with it, so they test "
-        "transcription and assembly; rows marked *validate* were read by no fit.\n\n"
-        f"{counts}\n\n{_table(heads, rows)}"
+        "Made by `euthymia evidence pk`: every row of the evidence, every set that covers it, the typical "
+        "patient. A value with a printed spread is judged by it (mean ± SD, range, interval); one without by "
+        "20 % either way. Rows marked *calibrate* gave numbers to a set or were estimated together with it, "
+        "so they test transcription and assembly; rows marked *validate* were read by no fit.\n\n"
+        f"{counts}\n\n{table}"
     )
 
 

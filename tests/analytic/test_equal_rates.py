@@ -176,7 +176,7 @@ class TestEqual:
 
 @pytest.mark.parametrize("gap", [*GAPS, 0.0])
 def test_fallback_answers_exactly_where_digits_would_be_lost(gap: float):
-    """Bateman: coefficients k / gap cancel; extended precision, where there is any, bears gaps to about 1e-7."""
+    """Bateman: coefficients k / gap cancel; extended precision bears gaps to about 1e-7."""
     response = solve(chain([K * (1 + gap), K]), "n1", 0.0)
     if gap <= 1e-9:
         assert response.by_exponential[0]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.registry import SETS
+from tests.registry import DRUGS, ROUTES, SETS
 
 from euthymia.citations import load_sources
 from euthymia.dosing.drug import find_drug
@@ -183,8 +183,6 @@ def test_everything_that_a_set_offers_is_a_known_variable(name: str):
 
 @ALL
 def test_ways_are_those_that_some_route_means(name: str):
-    from registry import DRUGS, ROUTES
-
     known = {way_of(drug, route) for drug in DRUGS for route in ROUTES}
     assert set(load_parameters(name).ways) <= known
 

@@ -552,7 +552,11 @@ def _warnings(
             "verified; only its direction was seen in the label."
         )
     if parameters.structure != "hepatic":
-        stated = {"age_years": len(ages) > 0, "ancestry": any(one.ancestry for one in people)}
+        # 60 years is where the effect of age begins in the one set that has it
+        stated = {
+            "age_years": bool(np.any(ages > 60.0)),
+            "ancestry": any(one.ancestry for one in people),
+        }
         notes += [
             f"'{field}' has no effect in the set {parameters.name!r}; perez-ruixo-2021 has one."
             for field, is_stated in stated.items()
