@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Matrices here are small: threads of the linear algebra library only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from hypothesis import settings
 
 # In CI the examples are always the same; at a desk each run tries new ones and prints how to repeat them.

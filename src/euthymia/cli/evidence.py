@@ -57,7 +57,9 @@ def pk(
         load_parameters(parameters)
     if role is not None and role not in {one.value for one in Role}:
         raise unknown("role", role, [one.value for one in Role])
-    found = [one for one in compare_exposures(parameters=parameters) if role in (None, one.role)]
+    with show.progress("Comparing", is_quiet=quiet) as on_done:
+        compared = compare_exposures(parameters=parameters, on_done=on_done)
+    found = [one for one in compared if role in (None, one.role)]
     if misfits:
         found = [one for one in found if is_misfit(one)]
     if json:

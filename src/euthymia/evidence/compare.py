@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +47,10 @@ class Comparison:
 
 
 def compare_exposures(
-    rows: Iterable[ExposureRow] | None = None, *, parameters: str | None = None
+    rows: Iterable[ExposureRow] | None = None,
+    *,
+    parameters: str | None = None,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[Comparison, ...]:
     """Return every number of the published exposures beside every set that covers it.
 
@@ -59,9 +62,14 @@ def compare_exposures(
         By default all.
     parameters : str, optional
         Only this set.
+    on_done : callable, optional
+        Called with (rows done, rows in all).
     """
     found: list[Comparison] = []
-    for row in load_exposures() if rows is None else rows:
+    chosen = tuple(load_exposures() if rows is None else rows)
+    for done, row in enumerate(chosen):
+        if on_done is not None:
+            on_done(done, len(chosen))
         if not row.run.is_runnable:
             found.append(_not_run(row))
             continue

@@ -16,7 +16,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.drug import find_drug
-from euthymia.dosing.limits import limit
+from euthymia.dosing.limits import horizon, limit
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.order import Dose
 from euthymia.dosing.regimen import Regimen
@@ -109,7 +109,7 @@ def simulate(
     first = [dose for dose in everything if _is_covered(dose)]
     _check_doses(chosen, first)
     wanted = None if times_h is None else _checked_times(times_h)
-    horizon_h = _horizon_h(plan, first, days, wanted)
+    horizon_h = _horizon_h(first, days, wanted)
     schedule = tuple(Given(dose) for dose in first)
     grid = default_times_h(schedule, horizon_h)
     weights = np.array([one.weight_kg for one in people])
@@ -178,7 +178,7 @@ def simulate_subjects(
     _check_doses(chosen, doses)
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     observed_h = max(times_h) if times_h is not None and len(times_h) else 0.0
-    horizon_h = days * 24.0 if days is not None else max(last_h + 48.0, observed_h)
+    horizon_h = days * 24.0 if days is not None else _default_horizon_h(doses, observed_h)
     if days is not None:
         _check_days(days, last_h)
     people = [subject.patient for subject in subjects]
@@ -430,12 +430,18 @@ def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     check_covered(parameters, doses)
 
 
-def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None, wanted: Array | None) -> float:
+def _horizon_h(doses: Sequence[Dose], days: float | None, wanted: Array | None) -> float:
     if days is None:
-        return max(plan.horizon_h(pk_only=True), 0.0 if wanted is None else float(wanted[-1]))
+        return _default_horizon_h(doses, 0.0 if wanted is None else float(wanted[-1]))
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     _check_days(days, last_h)
     return days * 24.0
+
+
+def _default_horizon_h(doses: Sequence[Dose], observed_h: float) -> float:
+    """Return two days after the start of the last session, or the last time asked for if that is later."""
+    last_h = session_starts_h([Given(dose) for dose in doses])[-1]
+    return max(last_h + horizon().after_last_dose_h, observed_h)
 
 
 def _check_days(days: float, last_h: float) -> None:

@@ -210,9 +210,9 @@ def entries(
     if way == "iv":
         return (Entry(f"{enantiomer}.ketamine.central", whole),)
     if way == "intramuscular" and p.intramuscular_fraction is not None:
-        return (Entry(f"{enantiomer}.muscle", p.intramuscular_fraction),)
+        return _injected(f"{enantiomer}.muscle", p.intramuscular_fraction)
     if way == "subcutaneous" and p.subcutaneous_fraction is not None:
-        return (Entry(f"{enantiomer}.subcutis", p.subcutaneous_fraction),)
+        return _injected(f"{enantiomer}.subcutis", p.subcutaneous_fraction)
     if way == "nasal_spray" and p.nasal_spray_fraction is not None:
         return _nasal_spray(p, enantiomer, is_first_device=device_index == 0)
     if way == "nasal_solution" and p.nasal_solution_fraction is not None:
@@ -230,8 +230,13 @@ def entries(
     return None
 
 
+def _injected(depot: str, fraction: Array) -> tuple[Entry, ...]:
+    """Return the share of an injection that will be absorbed, and the rest, which is only counted."""
+    return (Entry(depot, fraction), Entry("elsewhere", 1.0 - fraction))
+
+
 def _nasal_spray(p: Parameters, enantiomer: str, *, is_first_device: bool) -> tuple[Entry, ...]:
-    """Return mucosal and swallowed shares of one device; what is not recovered never enters."""
+    """Return mucosal and swallowed shares of one device; what is not recovered is only counted."""
     fraction = (
         p.nasal_spray_fraction
         if is_first_device
@@ -241,6 +246,7 @@ def _nasal_spray(p: Parameters, enantiomer: str, *, is_first_device: bool) -> tu
     return (
         Entry(f"{enantiomer}.spray", recovered * fraction),
         Entry(f"{enantiomer}.spray_gut", recovered * (1.0 - fraction), p.nasal_spray_swallowed_duration_h),
+        Entry("elsewhere", 1.0 - recovered),
     )
 
 
