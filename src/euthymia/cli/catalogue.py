@@ -51,7 +51,12 @@ def routes(json: options.Json = False, csv: options.Csv = False) -> None:
     """
     from euthymia.tables import read_table
 
-    _print([dict(row) for row in read_table("routes.csv")], is_json=json, is_csv=csv, hidden=("sources",))
+    _print(
+        [dict(row) for row in read_table("routes.csv")],
+        is_json=json,
+        is_csv=csv,
+        hidden=("way", "sources", "caution"),
+    )
 
 
 def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:

@@ -86,8 +86,8 @@ def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:
         kind="demonstration",
         title="From an order to a concentration: infusions and nasal sprays beside published data",
         lead=[
-            f"{patients} virtual patients of 70 kg a part. The model was assembled from these and other "
-            "papers, so this shows transcription and assembly, not prediction; 'euthymia evidence pk' lists "
+            f"{patients} virtual patients of 70 kg in each part. The model was assembled from these and "
+            "other papers, so this shows transcription and assembly, not prediction; 'euthymia evidence pk' lists "
             "what was only predicted."
         ],
         sections=sections,

@@ -23,11 +23,13 @@ FAMILIES = (
     ("hydroxynorketamine", "Hydroxynorketamine"),
 )
 FOCUS_H = 6.0
+MOST_PEOPLE_SHOWN = 6
 
 
 def simulation_report(course: Trajectory, parameters: ParameterSet, *, unit: str) -> str:
     """Return the report of one simulation as HTML."""
     made = course.provenance
+    people = people_of(course)
     sections = [
         Section(
             title="What was simulated",
@@ -35,8 +37,10 @@ def simulation_report(course: Trajectory, parameters: ParameterSet, *, unit: str
             texts=_sentences(course, parameters),
             cards=_cards(course, unit),
         ),
-        course_section("Concentrations", [course], unit=unit, labels=[""]),
-        Section(title="Exposure", tables=[exposure_table(course, unit)]),
+        course_section(
+            "Concentrations", [one for one, _ in people], unit=unit, labels=[name for _, name in people]
+        ),
+        Section(title="Exposure", tables=[exposure_table(one, unit, title=name) for one, name in people]),
         parameter_section(parameters),
     ]
     overlaid = [key for one in matching_courses(made.regimen) for key in one.source_keys]
@@ -158,7 +162,7 @@ def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labe
             for course, label in zip(courses, labels, strict=True)
             for curve in _curves(course, family, unit, label)
         ]
-        curves = [_styled(curve, order.setdefault(_bare(curve.label), len(order))) for curve in curves]
+        curves = [_styled(curve, order.setdefault(curve.label, len(order))) for curve in curves]
         if not curves:
             continue
         points = [
@@ -178,6 +182,7 @@ def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labe
     caption = "Lines: simulated median" + (
         " with the 5–95 % band over patients." if many else " (typical patient)."
     )
+    caption += " Ketamine is arterial (or from plasma of a site not stated) where no site is named."
     if drawn:
         caption += " Marks: published mean or median values; the model was not fitted to them here."
     return Section(title=title, figure=to_html(figure), caption=caption)
@@ -210,15 +215,10 @@ def _styled(curve: Curve, place: int) -> Curve:
     return replace(curve, style=place)
 
 
-def _bare(label: str) -> str:
-    """Return a label without its default site, so that S is drawn alike in every panel."""
-    return label.removesuffix(", arterial").removesuffix(", plasma")
-
-
 def curve_label(stem: str, label: str) -> str:
     """Return the short name of a curve; its panel names the analyte."""
     part = {"s_": "S", "r_": "R"}.get(stem[:2], "total")
-    site = stem.rsplit("_", 1)[1] if stem.endswith(("_arterial", "_venous", "_plasma")) else ""
+    site = "venous" if stem.endswith("_venous") else ""
     return ", ".join(text for text in (label, part, site) if text)
 
 
@@ -252,14 +252,32 @@ def _points(course: Trajectory, family: str, unit: str, label: str, curves: Sequ
     return found
 
 
-def exposure_table(course: Trajectory, unit: str, *, title: str = "") -> TableBlock:
-    """Return the table of exposure of a result."""
+def people_of(course: Trajectory) -> list[tuple[Trajectory, str]]:
+    """Return the people of a small event table one by one with their names, else the result as a whole."""
+    is_table = course.provenance.regimen.startswith("event table")
+    if not is_table or not 2 <= len(course.patients) <= MOST_PEOPLE_SHOWN:
+        return [(course, "")]
+    return [(course.of_patient(label), f"ID {label}") for label in course.patients]
+
+
+def exposure_rows(course: Trajectory, unit: str, *, label: str = "") -> list[list[str]]:
+    """Return a row of exposure for each variable: meaning, Cmax, Tmax, both areas, half-life."""
     is_typical = len(course.patients) == 1
     rows = []
     for variable in course.variables():
+        if variable.stem not in course.metrics:
+            continue
         one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
         cells = (one.cmax, one.tmax_h, one.auc_horizon, one.auc_infinity, one.half_life_h)
-        rows.append([variable.meaning, *(spread(_quantiles(cell), is_typical=is_typical) for cell in cells)])
+        spreads = [spread(quantiles(cell), is_typical=is_typical) for cell in cells]
+        rows.append([f"{label}{variable.meaning}", *spreads])
+    return rows
+
+
+def exposure_table(course: Trajectory, unit: str, *, title: str = "") -> TableBlock:
+    """Return the table of exposure of a result."""
+    is_typical = len(course.patients) == 1
+    rows = exposure_rows(course, unit)
     horizon = f"AUC 0–{course.provenance.horizon_h:g} h (h·{unit})"
     return TableBlock(
         title=title,
@@ -267,7 +285,8 @@ def exposure_table(course: Trajectory, unit: str, *, title: str = "") -> TableBl
         rows=rows,
         right=(1, 2, 3, 4, 5),
         note=("Typical patient." if is_typical else "Median (5–95 % of patients).")
-        + " Peaks are read off the curve (a minute or two apart near doses); areas and half-lives are exact.",
+        + " Tmax counts from the start of the session before the peak. Peaks are read off the curve (a minute "
+        "or two apart near doses); areas over all doses and half-lives are exact. A dash: not defined.",
     )
 
 
@@ -318,9 +337,11 @@ def _sentences(course: Trajectory, parameters: ParameterSet) -> list[str]:
     low, high = course.provenance.weight_kg
     weight = f"{low:g} kg" if low == high else f"{low:g} to {high:g} kg"
     who = "One typical patient" if len(course.patients) == 1 else f"{len(course.patients)} virtual patients"
-    fraction = spread(_quantiles(course.bioavailable_fraction), is_typical=len(course.patients) == 1)
+    low_share, share, high_share = quantiles(course.bioavailable_fraction)
+    fraction = spread(quantiles(course.bioavailable_fraction), is_typical=len(course.patients) == 1)
+    reaching = "All" if low_share == share == high_share == 1.0 else f"A fraction of {fraction}"
     return [
-        f"{who} of {weight}. {fraction} of the dose reaches the circulation as ketamine. "
+        f"{who} of {weight}. {reaching} of the dose reaches the circulation as ketamine. "
         f"Horizon {course.provenance.horizon_h:g} h after time 0."
         + (f" {', '.join(course.provenance.covariates)}." if course.provenance.covariates else "")
     ]
@@ -330,10 +351,10 @@ def _cards(course: Trajectory, unit: str) -> list[tuple[str, str]]:
     cards = []
     for variable in _headline(course):
         one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
-        middle = _quantiles(one.cmax)[1]
+        middle = quantiles(one.cmax)[1]
         cards.append((f"{significant(middle)} {unit}", f"peak, {variable.meaning.lower()}"))
         cards.append(
-            (f"{_quantiles(one.tmax_h)[1] * 60:.0f} min", f"time of that peak, {variable.meaning.lower()}")
+            (f"{quantiles(one.tmax_h)[1] * 60:.0f} min", f"time of that peak, {variable.meaning.lower()}")
         )
     return cards[:4]
 
@@ -342,6 +363,7 @@ def _headline(course: Trajectory) -> list[Variable]:
     return [one for one in course.variables() if _family(one.stem) == "ketamine"]
 
 
-def _quantiles(values: np.ndarray) -> np.ndarray:
+def quantiles(values: np.ndarray) -> np.ndarray:
+    """Return 5 %, median and 95 % of the finite values; NaN where there are none."""
     known = values[np.isfinite(values)]
     return np.quantile(known, (0.05, 0.5, 0.95)) if len(known) else np.full(3, np.nan)

@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from euthymia.cli import options, show
@@ -98,14 +97,15 @@ def simulate(
     wanted_h = None if times is None else _numbers("--times", times)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
-        course = _run(
+        course, recorded = _run(
             regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet
         )
-    show.warn([str(one.message) for one in caught if issubclass(one.category, ResultWarning)], is_quiet=quiet)
+    said = [str(one.message) for one in caught if issubclass(one.category, ResultWarning)]
+    show.warn([*said, *course.warnings], is_quiet=quiet)
     command = list(context.obj or ["simulate", regimen])
-    _to_standard_output(course, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
+    _to_standard_output(recorded, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
     if out is not None:
-        for path in write_result(course, out, unit=unit, command=command):
+        for path in write_result(recorded, out, unit=unit, command=command):
             show.note(f"Wrote {path}", is_quiet=quiet)
     if report is not None:
         _write_report(course, chosen, unit, report)
@@ -125,7 +125,8 @@ def _run(
     drug: str,
     *,
     is_quiet: bool,
-) -> Trajectory:
+) -> tuple[Trajectory, Trajectory]:
+    """Return the course as it is drawn, and at the times that are written: those observed, if any."""
     from euthymia.population.simulate import simulate as simulate_regimen
     from euthymia.population.simulate import simulate_subjects
 
@@ -136,7 +137,7 @@ def _run(
         plan = parse_regimen(text)
         drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
         with show.progress("Simulating", is_quiet=is_quiet) as on_done:
-            return simulate_regimen(
+            course = simulate_regimen(
                 plan,
                 patients=patients,
                 patient=patient,
@@ -147,6 +148,7 @@ def _run(
                 variables=_variables(variables, observe, chosen, drugs),
                 on_done=on_done,
             )
+        return course, course
     from euthymia.files.events import read_events
 
     events = read_events(Path(text), drug=drug, patient=patient, virtual_per_id=patients)
@@ -154,17 +156,20 @@ def _run(
         show.note(f"note: {line}", is_quiet=is_quiet)
     drugs = [given.dose.drug for one in events.subjects for epoch in one.epochs for given in epoch.given]
     with show.progress("Simulating", is_quiet=is_quiet) as on_done:
-        return simulate_subjects(
+        course = simulate_subjects(
             events.subjects,
             is_random=patients is not None,
             parameters=chosen,
             seed=seed,
             times_h=times_h if times_h is not None else events.times_h,
+            is_dense=True,
             days=days,
             variables=_variables(variables, observe, chosen, drugs),
             regimen=events.text,
             on_done=on_done,
         )
+    written = times_h if times_h is not None else events.times_h
+    return course, course if written is None else course.at(written)
 
 
 def _is_file(text: str) -> bool:
@@ -224,27 +229,27 @@ def _to_standard_output(
 
 def _print_table(course: Trajectory, unit: str) -> None:
     """Print what was simulated and the exposure of each variable."""
+    from euthymia.cli.reports import exposure_rows, people_of, quantiles
+
     made = course.provenance
-    is_typical = course.patients == ("typical",)
-    who = "typical patient" if is_typical else f"{len(course.patients)} patients"
+    who = {1: "typical patient" if course.patients == ("typical",) else "1 patient"}.get(
+        len(course.patients), f"{len(course.patients)} patients"
+    )
     low, high = made.weight_kg
     weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"
+    changed = [f"{key}={value:g}" for key, value in made.overrides.items()]
     print(f"{made.regimen}")
     print(
-        f"{', '.join((who, weight, *made.covariates))}; set {made.parameters}; "
+        f"{', '.join((who, weight, *made.covariates))}; "
+        f"set {', '.join((made.parameters, *changed))}; "
         f"horizon {made.horizon_h:g} h; seed {made.seed}; "
         f"euthymia {made.version}"
     )
-    rows = []
-    for variable in course.variables():
-        one = course.metrics[variable.stem].in_unit(variable.factor_to(unit))
-        columns = (one.cmax, one.tmax_h, one.auc_horizon, one.auc_infinity, one.half_life_h)
-        rows.append(
-            [
-                variable.meaning,
-                *(show.spread(_quantiles(values), is_typical=is_typical) for values in columns),
-            ]
-        )
+    rows = [
+        row
+        for one, label in people_of(course)
+        for row in exposure_rows(one, unit, label=f"{label}: " if label else "")
+    ]
     heads = (
         "",
         f"Cmax ({unit})",
@@ -254,14 +259,12 @@ def _print_table(course: Trajectory, unit: str) -> None:
         "half-life (h)",
     )
     show.table(heads, rows, right=(1, 2, 3, 4, 5))
-    fraction = show.spread(_quantiles(course.bioavailable_fraction), is_typical=is_typical)
-    print(f"bioavailable fraction {fraction}" + ("" if is_typical else "; median (5–95 % of patients)"))
+    for one, label in people_of(course):
+        fraction = show.spread(quantiles(one.bioavailable_fraction), is_typical=len(one.patients) == 1)
+        print(f"{f'{label}: ' if label else ''}bioavailable fraction {fraction}")
+    spread = "" if len(people_of(course)) == len(course.patients) else "Median (5–95 % of patients). "
+    print(f"{spread}Tmax counts from the start of the session before the peak.")
     print(show.NOT_A_DEVICE)
-
-
-def _quantiles(values: np.ndarray) -> np.ndarray:
-    known = values[np.isfinite(values)]
-    return np.quantile(known, (0.05, 0.5, 0.95)) if len(known) else np.full(3, np.nan)
 
 
 def _write_report(course: Trajectory, chosen: ParameterSet, unit: str, path: Path) -> None:

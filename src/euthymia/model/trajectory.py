@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 QUANTILES = (0.05, 0.5, 0.95)
+METRIC_FIELDS = ("cmax", "tmax_h", "auc_horizon", "auc_infinity", "half_life_h")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +73,7 @@ class Metrics:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Trajectory:
     """What a patient, or many, go through: ``values[name]`` is (P, T) at ``times_h`` (T,), in umol/L.
 
@@ -88,6 +89,36 @@ class Trajectory:
     provenance: Provenance
     certificate: Certificate
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        made, count = self.provenance, len(self.patients)
+        return (
+            f"<Trajectory {made.regimen!r}: {count} {'patient' if count == 1 else 'patients'}, "
+            f"{len(self.times_h)} times to {self.times_h[-1]:g} h, {len(self.values)} variables, "
+            f"set {made.parameters}, seed {made.seed}>"
+        )
+
+    def at(self, times_h: Sequence[float]) -> Trajectory:
+        """Return the result at some of its times only; exposure stays that of the whole course."""
+        place = np.searchsorted(self.times_h, times_h)
+        values = {name: array[:, place] for name, array in self.values.items()}
+        return replace(self, times_h=self.times_h[place], values=values)
+
+    def of_patient(self, label: str) -> Trajectory:
+        """Return the result of one patient."""
+        if label not in self.patients:
+            raise unknown("patient", label, self.patients)
+        one = [self.patients.index(label)]
+        return replace(
+            self,
+            values={name: array[one] for name, array in self.values.items()},
+            metrics={
+                name: Metrics(**{field: getattr(metrics, field)[one] for field in METRIC_FIELDS})
+                for name, metrics in self.metrics.items()
+            },
+            bioavailable_fraction=self.bioavailable_fraction[one],
+            patients=(label,),
+        )
 
     def __getitem__(self, name: str) -> Array:
         variable = find_variable(name)

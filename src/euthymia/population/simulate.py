@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import cpu_count
@@ -18,15 +18,15 @@ from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.limits import horizon, limit
 from euthymia.dosing.notation import parse_regimen, print_regimen
-from euthymia.dosing.order import Dose
+from euthymia.dosing.order import Dose, Order, TherapySession
 from euthymia.dosing.regimen import Regimen
 from euthymia.engine.linear import TOLERANCE
 from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.simulate import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
-from euthymia.model.trajectory import Certificate, Metrics, Provenance, Trajectory
+from euthymia.model.trajectory import METRIC_FIELDS, Certificate, Metrics, Provenance, Trajectory
 from euthymia.model.variables import find_variable
-from euthymia.model.wiring import STRUCTURES, Given, check_covered, parts_of, totals, used_fields
+from euthymia.model.wiring import STRUCTURES, Given, check_covered, parts_of, totals, used_fields, way_of
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
 from euthymia.tables import read_table
@@ -105,9 +105,9 @@ def simulate(
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, numbers = _people(patients, patient)
-    everything = plan.doses(70.0)
-    first = [dose for dose in everything if _is_covered(dose)]
+    first = [dose for dose in plan.doses(70.0) if _is_covered(dose)]
     _check_doses(chosen, first)
+    _check_covariates(chosen, people)
     wanted = None if times_h is None else _checked_times(times_h)
     horizon_h = _horizon_h(first, days, wanted)
     schedule = tuple(Given(dose) for dose in first)
@@ -126,7 +126,7 @@ def simulate(
             [dose for dose in plan.doses(weight) if _is_covered(dose)], weight_kg=weight
         )
     ]
-    notes = (*_left_out(everything), *_warnings(chosen, people, per_kg))
+    notes = (*_left_out(plan), *_warnings(chosen, people, per_kg))
     job = _Job(
         chosen, people, numbers, seed, _stems(chosen, variables, first), horizon_h, with_metrics=with_metrics
     )
@@ -155,6 +155,7 @@ def simulate_subjects(
     parameters: str | ParameterSet = DEFAULT_SET,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
+    is_dense: bool = False,
     days: float | None = None,
     variables: Sequence[str] | None = None,
     regimen: str = "event table",
@@ -168,6 +169,10 @@ def simulate_subjects(
     subjects : sequence of Subject
     is_random : bool
         Whether each has random effects, keyed by its number; otherwise each is typical of its covariates.
+    times_h : array (T,), optional
+        Hours since time 0, ascending; by default dense after doses.
+    is_dense : bool
+        Whether to keep the dense times beside those asked for (``Trajectory.at`` picks these out).
     """
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     if not subjects:
@@ -176,6 +181,7 @@ def simulate_subjects(
     all_given = [given for subject in subjects for epoch in subject.epochs for given in epoch.given]
     doses = [given.dose for given in all_given]
     _check_doses(chosen, doses)
+    _check_covariates(chosen, [subject.patient for subject in subjects])
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     observed_h = max(times_h) if times_h is not None and len(times_h) else 0.0
     horizon_h = days * 24.0 if days is not None else _default_horizon_h(doses, observed_h)
@@ -205,6 +211,8 @@ def simulate_subjects(
     job = _Job(chosen, people, numbers, seed, _stems(chosen, variables, doses), horizon_h)
     grid = default_times_h(all_given, horizon_h) if len(groups) <= 200 else np.linspace(0.0, horizon_h, 2000)
     wanted = None if times_h is None else _checked_times(times_h)
+    if is_dense and wanted is not None:
+        grid, wanted = np.unique(np.concatenate([grid, wanted])), None
     solution, shown = _run(job, ranges, grid, wanted, executor, on_done)
     back = np.argsort(order)
     solution = _reordered(solution, back)
@@ -294,7 +302,6 @@ def _gathered(parts: Sequence[PkSolution]) -> PkSolution:
 
 
 def _joined_metrics(name: str, parts: Sequence[PkSolution]) -> Metrics:
-    fields = ("cmax", "tmax_h", "auc_horizon", "auc_infinity", "half_life_h")
     return Metrics(
         **{
             field: np.concatenate(
@@ -305,17 +312,16 @@ def _joined_metrics(name: str, parts: Sequence[PkSolution]) -> Metrics:
                     for part in parts
                 ]
             )
-            for field in fields
+            for field in METRIC_FIELDS
         }
     )
 
 
 def _reordered(solution: PkSolution, order: NDArray[np.int64]) -> PkSolution:
-    fields = ("cmax", "tmax_h", "auc_horizon", "auc_infinity", "half_life_h")
     return PkSolution(
         values={name: values[order] for name, values in solution.values.items()},
         metrics={
-            name: Metrics(**{field: getattr(one, field)[order] for field in fields})
+            name: Metrics(**{field: getattr(one, field)[order] for field in METRIC_FIELDS})
             for name, one in solution.metrics.items()
         },
         bioavailable_fraction=solution.bioavailable_fraction[order],
@@ -363,7 +369,7 @@ def _trajectory(
             patients_by_matrix_exponential=int(solution.by_exponential.sum()),
             patients_by_reference_solver=by_reference,
         ),
-        warnings=notes,
+        warnings=(*notes, *_cautions(job.parameters, doses, job.people)),
     )
 
 
@@ -412,12 +418,14 @@ def _is_covered(dose: Dose) -> bool:
     return find_drug(dose.drug).is_ketamine
 
 
-def _left_out(doses: Sequence[Dose]) -> tuple[str, ...]:
-    """Return what must be said about drugs that have no pharmacokinetics in this version."""
-    others = dict.fromkeys(dose.drug for dose in doses if not _is_covered(dose))
-    return tuple(
-        f"{drug} has no pharmacokinetics in this version: its doses change nothing here." for drug in others
-    )
+def _left_out(plan: Regimen) -> tuple[str, ...]:
+    """Return what must be said about drugs and sessions that this version cannot let act."""
+    items = [item for _, item in plan.items]
+    drugs = dict.fromkeys(item.drug for item in items if isinstance(item, Order))
+    sessions = dict.fromkeys(item.therapy for item in items if isinstance(item, TherapySession))
+    others = [f"{drug} has no pharmacokinetics" for drug in drugs if not find_drug(drug).is_ketamine]
+    others += [f"{session} has no effect" for session in sessions]
+    return tuple(f"{other} in this version: it changes nothing here." for other in others)
 
 
 def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
@@ -576,6 +584,33 @@ def _warnings(
     return tuple(notes)
 
 
+def _cautions(parameters: ParameterSet, doses: Sequence[Dose], people: Sequence[Patient]) -> tuple[str, ...]:
+    """Return what always stands beside a result of some routes or patients (``routes.csv``).
+
+    No Python warning: nothing about the call is unusual.
+    """
+    ways = {way_of(dose.drug, dose.route) for dose in doses} if parameters.name == DEFAULT_SET else set()
+    found = [row["caution"] for row in read_table("routes.csv") if row["caution"] and row["way"] in ways]
+    if any(one.comedications for one in people):
+        found.append(
+            "Comedication changes clearance and first pass of ketamine only; that of norketamine and "
+            "hydroxynorketamine is left alone, though inhibitors and inducers were seen to lower norketamine."
+        )
+    return tuple(found)
+
+
+def _check_covariates(parameters: ParameterSet, people: Sequence[Patient]) -> None:
+    """Raise where a set has no parameter that liver or comedication could change."""
+    if parameters.structure != "hepatic":
+        return
+    if any(one.comedications or one.hepatic_class not in (None, "normal") for one in people):
+        message = (
+            f"The set {parameters.name!r} has no effect of liver or comedication, and none can be taken from "
+            "elsewhere: its clearance is blood flow times extraction. Use the set 'composed'."
+        )
+        raise InvalidInputError(message)
+
+
 def _outside(
     field: str, unit: str, values: NDArray[np.float64], bounds: tuple[float, float], parameters: ParameterSet
 ) -> list[str]:
@@ -600,16 +635,3 @@ def _session_mg_per_kg(doses: Sequence[Dose], weight_kg: float) -> list[float]:
         session = int(np.searchsorted(starts, dose.start_h, side="right")) - 1
         totals[session] += float(np.ravel(dose.amount_umol)[0]) * mass / 1000.0 / weight_kg
     return [float(total) for total in totals]
-
-
-def metric_summary(metrics: Mapping[str, Metrics]) -> dict[str, dict[str, Array]]:
-    """Return medians and 5-95 % of every metric, {variable: {metric: (3,)}}; NaN where undefined."""
-    fields = ("cmax", "tmax_h", "auc_horizon", "auc_infinity", "half_life_h")
-    return {
-        name: {field: _quantiles(getattr(one, field)) for field in fields} for name, one in metrics.items()
-    }
-
-
-def _quantiles(values: Array) -> Array:
-    known = values[np.isfinite(values)]
-    return np.quantile(known, (0.05, 0.5, 0.95)) if len(known) else np.full(3, np.nan)
