@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME_ENDINGS = (
     ("_L_per_h_per_year", "L/h/year"),
+    ("_years", "year"),
     ("_increase_per_h", "1/h"),
     ("_L_per_h", "L/h"),
     ("_umol_per_L", "umol/L"),

@@ -11,11 +11,8 @@ import typer
 
 from euthymia.cli import options, show
 
-KAMP = (
-    ("racemic ketamine", "ketamine 0.28 then 0.57 then 1.14 mg/kg/h iv, 60 min each"),
-    ("esketamine", "esketamine 0.14 then 0.28 then 0.57 mg/kg/h iv, 60 min each"),
-)
-NASAL_MG = (28, 56, 84)
+NASAL_ROWS = (("E068", "E069"), ("E070", "E071"), ("E072", "E073"))
+"""Rows of the exposures: esketamine and noresketamine of each dose."""
 
 
 def demo(
@@ -56,7 +53,9 @@ def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:
     from euthymia.population.simulate import simulate
 
     sections, sources = [], set()
-    for name, regimen in KAMP:
+    kamp = kamp_regimens()
+    for regimen in kamp:
+        name = "racemic ketamine" if regimen.startswith("ketamine") else "esketamine"
         course = simulate(regimen, patients=patients, seed=seed, variables=_kamp_variables(name))
         section = reports.course_section(
             f"Kamp 2020: {name}, three steps of an hour", [course], unit="ng/mL", labels=[""]
@@ -81,20 +80,36 @@ def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:
     sections += [
         reports.parameter_section(load_parameters(name)) for name in ("composed", "perez-ruixo-2021")
     ]
-    first = simulate(KAMP[0][1], patients=patients, seed=seed, variables=["ketamine_arterial"])
+    first = simulate(kamp[0], patients=patients, seed=seed, variables=["ketamine_arterial"])
     return render_report(
         kind="demonstration",
         title="From an order to a concentration: infusions and nasal sprays beside published data",
         lead=[
             f"{patients} virtual patients of 70 kg in each part. The model was assembled from these and "
-            "other papers, so this shows transcription and assembly, not prediction; 'euthymia evidence pk' lists "
-            "what was only predicted."
+            "other papers, so this shows transcription and assembly, not prediction; "
+            "'euthymia evidence pk' lists what was only predicted."
         ],
         sections=sections,
         sources=sorted(sources),
         footer=reports.footer_of(first),
         library=library(),
     )
+
+
+def kamp_regimens() -> list[str]:
+    """Return the two infusions of Kamp 2020, racemate first, as the time courses have them."""
+    from euthymia.evidence.load import load_time_courses
+
+    found = dict.fromkeys(one.regimen for one in load_time_courses() if "Kamp2020" in one.source_keys)
+    return sorted(found, key=lambda regimen: not regimen.startswith("ketamine"))
+
+
+def _nasal_runs() -> list[tuple[str, str]]:
+    """Return (dose as a label, regimen) of the printed nasal exposures."""
+    from euthymia.evidence.load import load_exposures
+
+    regimens = {row.row_id: row.run.regimen for row in load_exposures()}
+    return [(" ".join(regimens[first].split(" ")[1:3]), regimens[first]) for first, _ in NASAL_ROWS]
 
 
 def _kamp_variables(name: str) -> list[str]:
@@ -135,18 +150,12 @@ def _nasal_section(name: str, *, patients: int, seed: int):
     from euthymia.population.simulate import simulate
 
     variables = ["s_ketamine_venous", "s_norketamine"]
+    runs = _nasal_runs()
     courses = [
-        simulate(
-            f"esketamine {dose} mg intranasal",
-            patients=patients,
-            seed=seed,
-            parameters=name,
-            variables=variables,
-            days=1,
-        )
-        for dose in NASAL_MG
+        simulate(regimen, patients=patients, seed=seed, parameters=name, variables=variables, days=1)
+        for _, regimen in runs
     ]
-    labels = [f"{dose} mg" for dose in NASAL_MG]
+    labels = [label for label, _ in runs]
     section = reports.course_section("", courses, unit="ng/mL", labels=labels)
     printed = _printed_table(name)
     return replace(
@@ -185,8 +194,8 @@ def _printed_figure(courses: list) -> str:
     printed = {row.row_id: row.run for row in load_exposures()}
     panels = []
     for stem, name, row_ids in (
-        ("s_ketamine_venous", "Esketamine", ("E068", "E070", "E072")),
-        ("s_norketamine", "Noresketamine", ("E069", "E071", "E073")),
+        ("s_ketamine_venous", "Esketamine", [parent for parent, _ in NASAL_ROWS]),
+        ("s_norketamine", "Noresketamine", [metabolite for _, metabolite in NASAL_ROWS]),
     ):
         factor = find_variable(stem).factor_to("ng/mL")
         for quantity, field, column in (
@@ -200,7 +209,7 @@ def _printed_figure(courses: list) -> str:
             panels.append(
                 ExposurePanel(
                     quantity=f"{name} {quantity}",
-                    doses=[f"{dose} mg" for dose in NASAL_MG],
+                    doses=[label for label, _ in _nasal_runs()],
                     median=[float(one[1]) for one in spread],
                     low=[float(one[0]) for one in spread],
                     high=[float(one[2]) for one in spread],
@@ -214,9 +223,8 @@ def _printed_table(name: str) -> list[list[str]]:
     from euthymia.evidence.compare import compare_exposures
     from euthymia.evidence.load import load_exposures
 
-    chosen = [
-        row for row in load_exposures() if row.row_id in {"E068", "E069", "E070", "E071", "E072", "E073"}
-    ]
+    wanted = {row_id for pair in NASAL_ROWS for row_id in pair}
+    chosen = [row for row in load_exposures() if row.row_id in wanted]
     return [
         [
             one.row_id,

@@ -285,8 +285,9 @@ def exposure_table(course: Trajectory, unit: str, *, title: str = "") -> TableBl
         rows=rows,
         right=(1, 2, 3, 4, 5),
         note=("Typical patient." if is_typical else "Median (5–95 % of patients).")
-        + " Tmax counts from the start of the session before the peak. Peaks are read off the curve (a minute "
-        "or two apart near doses); areas over all doses and half-lives are exact. A dash: not defined.",
+        + " Tmax counts from the start of the session before the peak. Peaks are read off the curve (a "
+        "minute or two apart near doses); areas over all doses and half-lives are exact. "
+        "A dash: not defined.",
     )
 
 

@@ -220,6 +220,7 @@ class _Piece:
 
     def __init__(self, item: Input, patients: int, *, earlier_h: Any = 0.0) -> None:
         self.item = item
+        self.opens_h = float(item.start_h - np.max(earlier_h))
         self.start = np.broadcast_to(np.asarray(item.start_h + item.lag_h - earlier_h, float), (patients,))
         duration = np.broadcast_to(np.asarray(item.duration_h, float), (patients,))
         self.is_bolus = duration == 0
@@ -346,7 +347,7 @@ class _Sweep:
         now = np.array([[boundary]])
         for piece in self.pieces:
             node = piece.item.node
-            if piece.item.start_h > boundary or node not in self.powers or piece.is_done():
+            if piece.opens_h > boundary or node not in self.powers or piece.is_done():
                 continue
             for pole, highest in self.powers[node].items():
                 gained = piece.moments(self.system.poles[pole], now, highest)
@@ -427,7 +428,7 @@ class _Sweep:
                 np.multiply(weight[:, None], wave, out=term)
                 values[name][...] += term
         for piece in self.pieces:
-            if piece.item.start_h <= times[-1] and piece.item.node in self.powers and not piece.is_done():
+            if piece.opens_h <= times[-1] and piece.item.node in self.powers and not piece.is_done():
                 self._read_forced(piece, times, values)
         if self.is_integrated and self.steady:
             for name, offset in self.offsets.items():

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.errors import InvalidInputError
+
 Array = NDArray[np.float64]
 Flow = tuple[str, str | None, Array, bool]
 """source, target (None leaves the system), rate per hour (P,), whether the source loses what flows."""
@@ -99,6 +101,13 @@ def assemble(flows: Sequence[Flow], patient_count: int) -> LinearSystem:
         )
         for source, target, rate, depletes in flows
     )
+    for source, target, rate, _ in wide:
+        if not np.all(rate >= 0):
+            message = (
+                f"The rate from {source!r} to {target or 'outside'!r} must be 0 or more per hour. "
+                f"Got {np.nanmin(rate):g}. A parameter that was set leads to it."
+            )
+            raise InvalidInputError(message)
     names = tuple(
         dict.fromkeys(name for source, target, _, _ in wide for name in (source, target) if name is not None)
     )

@@ -54,15 +54,20 @@ def respond_by_ode(
         for item in inputs
     ]
     edges = {edge for _, _, start, duration in doses for edge in (start, start + duration)}
-    stops = sorted(edges | {float(time) for time in times_h})
+    same = _merged(edges | {float(time) for time in times_h})
+    doses = [
+        (node, amount, same[start], same[start + duration] - same[start] if duration else 0.0)
+        for node, amount, start, duration in doses
+    ]
+    times = np.array([same[float(time)] for time in times_h])
+    stops = sorted(set(same.values()))
     size = len(system.nodes)
     state = np.zeros(size + (len(rows) if integrated else 0))
     smallest = RELATIVE_TOLERANCE * 1e-3 * max((amount for _, amount, _, _ in doses), default=1.0)
     results = {name: np.zeros(len(times_h)) for name in outputs}
     previous = stops[0]
     for stop in stops:
-        # stops that differ by rounding only are one stop
-        if stop - previous > 1e-12 * max(1.0, abs(stop)):
+        if stop > previous:
             derivative.rates = np.zeros(size)
             for node, amount, start, duration in doses:
                 if duration > 0 and start < stop and start + duration > previous:
@@ -72,10 +77,21 @@ def respond_by_ode(
         for node, amount, start, duration in doses:
             if duration == 0 and start == stop:
                 state[node] += amount
-        for place in np.flatnonzero(times_h == stop):
+        for place in np.flatnonzero(times == stop):
             for index, (name, row) in enumerate(rows.items()):
                 results[name][place] = state[size + index] if integrated else row @ state[:size]
     return results
+
+
+def _merged(stops: set[float]) -> dict[float, float]:
+    """Return {stop: the stop that stands for it}: those that differ by rounding only are one."""
+    standing: dict[float, float] = {}
+    last = -np.inf
+    for stop in sorted(stops):
+        if stop - last > 1e-12 * max(1.0, abs(stop)):
+            last = stop
+        standing[stop] = last
+    return standing
 
 
 class _Derivative:

@@ -51,11 +51,15 @@ class ParameterRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Range:
-    """The range that a set was estimated in; outside it a result is an extrapolation."""
+    """The range that a set was estimated in; outside it a result is an extrapolation.
+
+    ``basis`` says whether the source states it: ``"stated"``, ``"partly assumed"`` or ``"assumed"``.
+    """
 
     weight_kg: tuple[float, float]
     age_years: tuple[float, float]
     dose_mg_per_kg: tuple[float, float]
+    basis: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +152,7 @@ def load_parameters(name: str = DEFAULT_SET) -> ParameterSet:
             weight_kg=(float(row["weight_low_kg"]), float(row["weight_high_kg"])),
             age_years=(float(row["age_low_years"]), float(row["age_high_years"])),
             dose_mg_per_kg=(float(row["dose_low_mg_per_kg"]), float(row["dose_high_mg_per_kg"])),
+            basis=row["range_basis"],
         ),
         population=row["population"],
         sources=tuple(row["sources"].split(";")),

@@ -22,6 +22,8 @@ from euthymia.model.trajectory import Metrics
 from euthymia.model.wiring import STRUCTURES, Given, PkModel, totals, wire_pk
 
 Array = NDArray[np.float64]
+SESSION_GAP_H = 0.5
+SESSION_LENGTH_H = 4.0
 _MINUTES_AFTER_DOSE = np.array(
     [
         *range(0, 8),
@@ -70,11 +72,11 @@ def default_times_h(given: Sequence[Given], horizon_h: float) -> Array:
 
 
 def session_starts_h(given: Sequence[Given]) -> list[float]:
-    """Return when sessions start: doses that follow within half an hour (devices, steps) belong to one."""
+    """Return when sessions start: doses that soon follow each other (devices, steps) belong to one."""
     starts: list[float] = []
     last_end = -np.inf
     for dose in sorted((one.dose for one in given), key=lambda dose: dose.start_h):
-        if dose.start_h > last_end + 0.5:
+        if not starts or dose.start_h > min(last_end + SESSION_GAP_H, starts[-1] + SESSION_LENGTH_H):
             starts.append(dose.start_h)
         last_end = max(last_end, dose.start_h + dose.duration_h)
     return starts
@@ -139,9 +141,17 @@ def solve_pk(
     if solution is None:
         raise ValueError("no doses")
     if with_metrics:
-        sessions = session_starts_h([given for epoch in epochs for given in epoch.given])
+        # peaks are read off these people's own grid: neither others nor the times asked for move them
+        everything = [given for epoch in epochs for given in epoch.given]
+        own = np.isin(times_h, default_times_h(everything, horizon_h))
+        sessions = session_starts_h(everything)
         solution = solution._replace(
-            metrics=_with_peaks(solution.metrics, solution.values, times_h, sessions)
+            metrics=_with_peaks(
+                solution.metrics,
+                {name: array[:, own] for name, array in solution.values.items()},
+                times_h[own],
+                sessions,
+            )
         )
     return solution
 

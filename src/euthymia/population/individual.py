@@ -130,11 +130,12 @@ def _apply_esketamine_covariates(
     parameters: ParameterSet, values: dict[str, Array], patients: Sequence[Patient]
 ) -> None:
     """Apply age and ancestry as PerezRuixo2021 (Table 3) found them, in place."""
-    age_years = np.array([60.0 if patient.age_years is None else patient.age_years for patient in patients])
+    from_age = float(values["liver_flow_loss_from_age_years"])
+    age_years = np.array([from_age if one.age_years is None else one.age_years for one in patients])
     is_japanese = np.array([patient.ancestry == "japanese" for patient in patients])
     is_asian = is_japanese | np.array([patient.ancestry == "asian" for patient in patients])
     # the loss acts on the typical flow, before its random effect
-    loss_L_per_h = values["liver_flow_loss_L_per_h_per_year"] * np.maximum(age_years - 60.0, 0.0)
+    loss_L_per_h = values["liver_flow_loss_L_per_h_per_year"] * np.maximum(age_years - from_age, 0.0)
     kept = 1.0 - loss_L_per_h / parameters.rows["liver_flow_L_per_h"].value
     values["liver_flow_L_per_h"] = values["liver_flow_L_per_h"] * kept
     values["liver_elimination_per_h"] = values["liver_elimination_per_h"] * np.where(

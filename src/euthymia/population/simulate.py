@@ -6,6 +6,7 @@ import warnings as python_warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from operator import index as whole_number
 from os import cpu_count
 
 import numpy as np
@@ -105,6 +106,8 @@ def simulate(
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, numbers = _people(patients, patient)
+    if _whole("seed", seed) < 0:
+        raise invalid("seed", must="0 or more", got=seed)
     first = [dose for dose in plan.doses(70.0) if _is_covered(dose)]
     _check_doses(chosen, first)
     _check_covariates(chosen, people)
@@ -182,9 +185,24 @@ def simulate_subjects(
     doses = [given.dose for given in all_given]
     _check_doses(chosen, doses)
     _check_covariates(chosen, [subject.patient for subject in subjects])
+    varying = STRUCTURES[chosen.structure].time_variant_field
+    if varying in chosen.rows and any(given.steady_interval_h is not None for given in all_given):
+        raise invalid(
+            "SS",
+            must=f"0 or absent with the set {chosen.name!r}, whose metabolite changes with time",
+            got="a steady state",
+            cure="Write the doses out with ADDL and II.",
+        )
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     observed_h = max(times_h) if times_h is not None and len(times_h) else 0.0
-    horizon_h = days * 24.0 if days is not None else _default_horizon_h(doses, observed_h)
+    horizon_h = (
+        days * 24.0
+        if days is not None
+        else max(
+            _default_horizon_h([given.dose for epoch in one.epochs for given in epoch.given], observed_h)
+            for one in subjects
+        )
+    )
     if days is not None:
         _check_days(days, last_h)
     people = [subject.patient for subject in subjects]
@@ -209,7 +227,10 @@ def simulate_subjects(
         )
     ]
     job = _Job(chosen, people, numbers, seed, _stems(chosen, variables, doses), horizon_h)
-    grid = default_times_h(all_given, horizon_h) if len(groups) <= 200 else np.linspace(0.0, horizon_h, 2000)
+    schedules = [
+        [given for epoch in subjects[places[0]].epochs for given in epoch.given] for places in groups.values()
+    ]
+    grid = np.unique(np.concatenate([default_times_h(schedule, horizon_h) for schedule in schedules]))
     wanted = None if times_h is None else _checked_times(times_h)
     if is_dense and wanted is not None:
         grid, wanted = np.unique(np.concatenate([grid, wanted])), None
@@ -375,7 +396,8 @@ def _trajectory(
 
 def _sources(parameters: ParameterSet, doses: Sequence[Dose], people: Sequence[Patient]) -> tuple[str, ...]:
     """Return the sources of the numbers that were used, not of the whole set."""
-    used = {parameters.rows[name].source for name in used_fields(parameters, doses)}
+    fields = used_fields(parameters, doses)
+    used = {source for name in fields for source in parameters.rows[name].source.split(";")}
     drugs = {drug for one in people for drug in one.comedications}
     used |= {row["source"] for row in read_table("comedications.csv") if row["name"] in drugs}
     classes = {one.hepatic_class for one in people}
@@ -401,16 +423,27 @@ def _people(
     everyone = patient or Patient()
     if patients is None:
         return [everyone], None
-    if isinstance(patients, int):
-        if patients < 1:
-            raise invalid(
-                "patients", must="1 or more", got=patients, cure="Leave it out for one typical patient."
-            )
-        _check_memory(patients, times=60, variables=1)
-        return [everyone] * patients, np.arange(1, patients + 1)
-    if patient is not None:
-        raise invalid("patient", must="absent where 'patients' lists patients", got="both")
-    return list(patients), np.arange(1, len(patients) + 1)
+    if isinstance(patients, Sequence):
+        if patient is not None:
+            raise invalid("patient", must="absent where 'patients' lists patients", got="both")
+        if not patients:
+            raise invalid("patients", must="at least one patient", got="an empty list")
+        return list(patients), np.arange(1, len(patients) + 1)
+    count = _whole("patients", patients)
+    if count < 1:
+        raise invalid("patients", must="1 or more", got=count, cure="Leave it out for one typical patient.")
+    _check_memory(count, times=60, variables=1)
+    return [everyone] * count, np.arange(1, count + 1)
+
+
+def _whole(field: str, value: object) -> int:
+    """Return a whole number, or raise; True is none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return whole_number(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise invalid(field, must="a whole number", got=repr(value)) from None
 
 
 def _is_covered(dose: Dose) -> bool:
@@ -449,7 +482,8 @@ def _horizon_h(doses: Sequence[Dose], days: float | None, wanted: Array | None) 
 def _default_horizon_h(doses: Sequence[Dose], observed_h: float) -> float:
     """Return two days after the start of the last session, or the last time asked for if that is later."""
     last_h = session_starts_h([Given(dose) for dose in doses])[-1]
-    return max(last_h + horizon().after_last_dose_h, observed_h)
+    end_h = max(dose.start_h + dose.duration_h for dose in doses)
+    return max(last_h + horizon().after_last_dose_h, end_h, observed_h)
 
 
 def _check_days(days: float, last_h: float) -> None:
@@ -465,9 +499,15 @@ def _check_days(days: float, last_h: float) -> None:
 
 
 def _checked_times(times_h: Sequence[float] | NDArray[np.float64]) -> Array:
-    times = np.asarray(times_h, float)
+    try:
+        times = np.asarray(times_h, float)
+    except (TypeError, ValueError):
+        raise invalid("times_h", must="a list of finite hours", got=repr(times_h)) from None
     if times.ndim != 1 or not len(times) or not np.all(np.isfinite(times)):
         raise invalid("times_h", must="a list of finite hours", got=f"shape {times.shape}")
+    bounds = limit("time_h")
+    if times[0] < bounds.low or times[-1] > bounds.high:
+        raise invalid("times_h", must=f"{bounds} h", got=f"{times[0]:g} to {times[-1]:g}")
     if np.any(np.diff(times) <= 0):
         place = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
         raise invalid(
@@ -566,9 +606,9 @@ def _warnings(
             "verified; only its direction was seen in the label."
         )
     if parameters.structure != "hepatic":
-        # 60 years is where the effect of age begins in the one set that has it
+        threshold = load_parameters("perez-ruixo-2021").rows["liver_flow_loss_from_age_years"].value
         stated = {
-            "age_years": bool(np.any(ages > 60.0)),
+            "age_years": bool(np.any(ages > threshold)),
             "ancestry": any(one.ancestry for one in people),
         }
         notes += [
@@ -621,8 +661,8 @@ def _outside(
         f"{values.min():.3g}" if values.min() == values.max() else f"{values.min():.3g}–{values.max():.3g}"
     )
     return [
-        f"'{field}' {given} {unit} lies outside {low:g}–{high:g} {unit}, the range of the set "
-        f"{parameters.name!r} ({parameters.population}): an extrapolation."
+        f"'{field}' {given} {unit} lies outside {low:g}–{high:g} {unit}, the {parameters.valid.basis} range "
+        f"of the set {parameters.name!r} ({parameters.population}): an extrapolation."
     ]
 
 

@@ -41,6 +41,7 @@ class Parameters:
     oral_duration_h: Array
     oral_rate_per_h: Array
     liver_flow_loss_L_per_h_per_year: Array
+    liver_flow_loss_from_age_years: Array
     asian_elimination_ratio: Array
     asian_norketamine_clearance_ratio: Array
     japanese_nasal_fraction_ratio: Array
