@@ -156,6 +156,7 @@ def matching_courses(regimen: str) -> list:
 def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labels: Sequence[str]) -> Section:
     """Return a section with one panel for each analyte, published points drawn over."""
     panels, drawn, order = [], [], {}
+    sites = _ketamine_sites(courses)
     for family, name in FAMILIES:
         curves = [
             curve
@@ -171,7 +172,14 @@ def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labe
             for point in _points(course, family, unit, label, curves)
         ]
         drawn += points
-        panels.append(Panel(quantity=name, unit=unit, curves=tuple(curves), points=tuple(points)))
+        panels.append(
+            Panel(
+                quantity=f"{name}, {next(iter(sites))}" if family == "ketamine" and len(sites) == 1 else name,
+                unit=unit,
+                curves=tuple(curves),
+                points=tuple(points),
+            )
+        )
     horizon_h = max(float(course.times_h[-1]) for course in courses)
     starts = sorted({time for course in courses for time in course.session_starts_h})
     marks = starts if len(starts) > 1 else []
@@ -182,7 +190,8 @@ def course_section(title: str, courses: Sequence[Trajectory], *, unit: str, labe
     caption = "Lines: simulated median" + (
         " with the 5–95 % band over patients." if many else " (typical patient)."
     )
-    caption += " Ketamine is arterial (or from plasma of a site not stated) where no site is named."
+    if len(sites) == 2:
+        caption += " Ketamine is arterial where no site is named."
     if drawn:
         caption += " Marks: published mean or median values; the model was not fitted to them here."
     return Section(title=title, figure=to_html(figure), caption=caption)
@@ -250,6 +259,12 @@ def _points(course: Trajectory, family: str, unit: str, label: str, curves: Sequ
             Points(label=name, times_h=np.array(times_h), values=np.array(values) * factor, style=place)
         )
     return found
+
+
+def _ketamine_sites(courses: Sequence[Trajectory]) -> set[str]:
+    """Return where the ketamine of some results is sampled."""
+    stems = {stem for course in courses for stem in course.values if _family(stem) == "ketamine"}
+    return {stem.split("_")[-1] for stem in stems} & {"arterial", "venous"}
 
 
 def people_of(course: Trajectory) -> list[tuple[Trajectory, str]]:
