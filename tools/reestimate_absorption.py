@@ -45,12 +45,10 @@ FITS = {
 def residuals(
     fields: tuple[str, ...], row_ids: tuple[str, ...], quantities: tuple[str, ...], logs: np.ndarray
 ) -> np.ndarray:
-    import euthymia.evidence.compare as compare
-
     values = dict(zip(fields, np.exp(logs), strict=True))
     changed = load_parameters().with_overrides({name: float(value) for name, value in values.items()})
     rows = [row for row in fitting_rows(load_exposures()) if row.row_id in row_ids]
-    found = [one for row in rows for one in compare._compare(row, changed) if one.quantity in quantities]
+    found = [one for one in compare_exposures(rows, parameters=changed) if one.quantity in quantities]
     return np.log([one.ratio for one in found])
 
 

@@ -110,6 +110,17 @@ def test_unknown_set_and_role_are_bad_input(command: Command):
     assert "Unknown role 'validat'. Did you mean 'validate'" in done.err
 
 
+def test_an_override_moves_the_composed_set_only(command: Command):
+    plain = command("evidence", "pk", "--json", "--parameters", "composed", "--role", "validate").json["rows"]
+    options = ("--set", "s_clearance_L_per_h=60", "--role", "validate")
+    moved = command("evidence", "pk", "--json", *options).json["rows"]
+    assert {row["parameters"] for row in moved} <= {"composed", ""}
+    area = {row["row_id"]: row["simulated"] for row in moved if row["quantity"] == "AUC 0-inf"}
+    before = {row["row_id"]: row["simulated"] for row in plain if row["quantity"] == "AUC 0-inf"}
+    assert area["E016"] == pytest.approx(before["E016"] * 88.8 / 60.0)
+    assert area["E018"] == before["E018"]
+
+
 def test_two_formats_at_once_are_bad_input(command: Command):
     assert command("evidence", "pk", "--json", "--csv").code == 2
 

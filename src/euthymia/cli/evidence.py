@@ -30,6 +30,7 @@ def pk(
         str | None,
         typer.Option("--parameters", metavar="NAME", help="Only this set; by default all that cover a row."),
     ] = None,
+    overrides: options.Overrides = None,
     role: Annotated[
         str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)
     ] = None,
@@ -48,17 +49,18 @@ def pk(
     from euthymia.evidence.compare import compare_exposures, is_misfit
     from euthymia.evidence.records import Role
     from euthymia.files.writing import check_writable
-    from euthymia.model.parameters import load_parameters
+    from euthymia.model.parameters import DEFAULT_SET, load_parameters, parse_override
 
     show.check_one_format(is_json=json, is_csv=csv)
     if report is not None:
         check_writable(report)
-    if parameters is not None:
-        load_parameters(parameters)
+    only = None if parameters is None and not overrides else load_parameters(parameters or DEFAULT_SET)
+    if only is not None and overrides:
+        only = only.with_overrides(dict(parse_override(text) for text in overrides))
     if role is not None and role not in {one.value for one in Role}:
         raise unknown("role", role, [one.value for one in Role])
     with show.progress("Comparing", is_quiet=quiet) as on_done:
-        compared = compare_exposures(parameters=parameters, on_done=on_done)
+        compared = compare_exposures(parameters=only, on_done=on_done)
     found = [one for one in compared if role in (None, one.role)]
     if misfits:
         found = [one for one in found if is_misfit(one)]

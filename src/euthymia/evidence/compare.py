@@ -49,7 +49,7 @@ class Comparison:
 def compare_exposures(
     rows: Iterable[ExposureRow] | None = None,
     *,
-    parameters: str | None = None,
+    parameters: str | ParameterSet | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[Comparison, ...]:
     """Return every number of the published exposures beside every set that covers it.
@@ -60,12 +60,13 @@ def compare_exposures(
     ----------
     rows : iterable of ExposureRow, optional
         By default all.
-    parameters : str, optional
-        Only this set.
+    parameters : str or ParameterSet, optional
+        Only this set, or this one with overrides.
     on_done : callable, optional
         Called with (rows done, rows in all).
     """
     found: list[Comparison] = []
+    only = load_parameters(parameters) if isinstance(parameters, str) else parameters
     chosen = tuple(load_exposures() if rows is None else rows)
     for done, row in enumerate(chosen):
         if on_done is not None:
@@ -74,8 +75,8 @@ def compare_exposures(
             found.append(_not_run(row))
             continue
         for name in row.run.sets:
-            if parameters in (None, name):
-                found += _compare(row, load_parameters(name))
+            if only is None or only.name == name:
+                found += _compare(row, only or load_parameters(name))
     return tuple(found)
 
 
