@@ -74,8 +74,6 @@ def render_report(
         {"key": one.key, "text": format_source(one).replace(f"https://doi.org/{one.doi}", ""), "doi": one.doi}
         for one in cite(sources)
     ]
-    from markupsafe import Markup
-
     return environment.get_template("report.html.j2").render(
         kind=kind,
         title=title,
@@ -83,6 +81,6 @@ def render_report(
         sections=sections,
         sources=listed,
         footer=footer,
-        library=Markup(library),
+        library=library,
         warnings=warnings,
     )
