@@ -107,13 +107,12 @@ def _with(name: str) -> str:
 
 
 def exposures() -> str:
-    from euthymia.cli.evidence import row_of, summary
+    from euthymia.cli.evidence import COLUMNS, row_of, summary
     from euthymia.evidence.compare import compare_exposures
 
     found = list(compare_exposures())
-    heads = ("row", "role", "study", "set", "analyte", "quantity", "published", "model", "ratio")
     rows = [[*row_of(one), one.comment] for one in found]
-    table = _table((*heads, "verdict", "why"), rows)
+    table = _table((*COLUMNS, "why"), rows)
     counts = "\n".join(f"- {line}" for line in summary(found).splitlines())
     return (
         f"{NOTE}# Published exposures beside the model's\n\n"

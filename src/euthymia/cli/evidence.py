@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Published results beside the model's.", no_args_is_help=True, rich_markup_mode=None)
 
+COLUMNS = (
+    "row",
+    "role",
+    "study",
+    "set",
+    "analyte",
+    "quantity",
+    "published",
+    "model",
+    "ratio",
+    "verdict",
+)
+
 
 @app.callback()
 def _evidence() -> None:
@@ -74,19 +87,7 @@ def pk(
     elif csv:
         _csv(found)
     else:
-        columns = (
-            "row",
-            "role",
-            "study",
-            "set",
-            "analyte",
-            "quantity",
-            "published",
-            "model",
-            "ratio",
-            "verdict",
-        )
-        show.table(columns, [row_of(one) for one in found], right=(6, 7, 8))
+        show.table(COLUMNS, [row_of(one) for one in found], right=(6, 7, 8))
         print(summary(found))
         if misfits:
             for text in dict.fromkeys(f"{one.row_id}: {one.comment}" for one in found):

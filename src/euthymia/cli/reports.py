@@ -58,6 +58,7 @@ def simulation_report(course: Trajectory, parameters: ParameterSet, *, unit: str
 
 def evidence_report(found: Sequence[Comparison]) -> str:
     """Return published exposures beside the model's as HTML."""
+    from euthymia.cli.evidence import COLUMNS
     from euthymia.evidence.compare import is_misfit
     from euthymia.evidence.load import load_exposures
 
@@ -78,19 +79,7 @@ def evidence_report(found: Sequence[Comparison]) -> str:
             title="Every row",
             tables=[
                 TableBlock(
-                    heads=(
-                        "row",
-                        "role",
-                        "study",
-                        "set",
-                        "analyte",
-                        "quantity",
-                        "published",
-                        "model",
-                        "ratio",
-                        "verdict",
-                        "why",
-                    ),
+                    heads=(*COLUMNS, "why"),
                     rows=[_evidence_row(one) for one in found],
                     right=(6, 7, 8),
                     marked=marked,

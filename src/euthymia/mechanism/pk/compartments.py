@@ -28,11 +28,8 @@ class Mammillary:
 def mammillary_flows(parameters: Mammillary) -> list[Flow]:
     """Return the flows of total ketamine."""
     p = parameters
-    peripherals = [Peripheral("fast", p.fast_volume_L, p.fast_flow_L_per_h)]
-    if p.slow_volume_L is not None and p.slow_flow_L_per_h is not None:
-        peripherals.append(Peripheral("slow", p.slow_volume_L, p.slow_flow_L_per_h))
     return [
-        *mammillary("ketamine", p.central_volume_L, *peripherals),
+        *_parent("ketamine", p),
         Flow("ketamine.central", "elsewhere", p.clearance_L_per_h / p.central_volume_L),
     ]
 
@@ -40,6 +37,14 @@ def mammillary_flows(parameters: Mammillary) -> list[Flow]:
 def mammillary_observed(parameters: Mammillary, *, name: str) -> Observed:
     """Return the one concentration of the set under the name of its sampling site."""
     return {name: {"ketamine.central": 1.0 / parameters.central_volume_L}}
+
+
+def _parent(prefix: str, p: Mammillary | ParentMetabolite) -> list[Flow]:
+    """Return the exchanges of ketamine with one or two peripheral compartments."""
+    peripherals = [Peripheral("fast", p.fast_volume_L, p.fast_flow_L_per_h)]
+    if p.slow_volume_L is not None and p.slow_flow_L_per_h is not None:
+        peripherals.append(Peripheral("slow", p.slow_volume_L, p.slow_flow_L_per_h))
+    return mammillary(prefix, p.central_volume_L, *peripherals)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,9 +75,6 @@ class ParentMetabolite:
 def parent_metabolite_flows(parameters: ParentMetabolite) -> list[Flow]:
     """Return the flows of S-ketamine and S-norketamine, at the metabolite's initial clearance."""
     p = parameters
-    peripherals = [Peripheral("fast", p.fast_volume_L, p.fast_flow_L_per_h)]
-    if p.slow_volume_L is not None and p.slow_flow_L_per_h is not None:
-        peripherals.append(Peripheral("slow", p.slow_volume_L, p.slow_flow_L_per_h))
     metabolite_peripherals = []
     if p.norketamine_peripheral_volume_L is not None and p.norketamine_flow_L_per_h is not None:
         metabolite_peripherals.append(
@@ -80,7 +82,7 @@ def parent_metabolite_flows(parameters: ParentMetabolite) -> list[Flow]:
         )
     eliminated_per_h = p.clearance_L_per_h / p.central_volume_L
     return [
-        *mammillary("S.ketamine", p.central_volume_L, *peripherals),
+        *_parent("S.ketamine", p),
         Flow("S.ketamine.central", "elsewhere", eliminated_per_h),
         Flow(
             "S.ketamine.central", "S.norketamine.central", eliminated_per_h * p.formed_ratio, depletes=False
