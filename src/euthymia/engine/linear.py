@@ -53,8 +53,8 @@ __all__ = [
     "terminal_rate",
 ]
 
-TOLERANCE = 1e-11
-"""Largest accepted estimate of the relative rounding error of the modal solution (a tenth of the promise)."""
+TOLERANCE = 1e-12
+"""Largest accepted estimate of the relative rounding error of the modal solution (a hundredth of the promise)."""
 _SERIES_BELOW = 2.0
 _SERIES_TERMS = 26  # 2^26 / 26! is below 1e-18
 
