@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py; do not edit. -->\n\n"
+WIDE = "---\nhide:\n  - toc\n---\n\n" + NOTE
 
 
 def pages() -> dict[Path, str]:
@@ -65,7 +66,7 @@ def parameters() -> str:
     from euthymia.model.parameters import load_parameters, set_names
 
     parts = [
-        NOTE,
+        WIDE,
         "# Parameters\n\n",
         "One row a number. *Between patients* is the SD on the scale of the distribution; a name in ",
         "brackets shares its random draw. Override any with `--set KEY=VALUE` within its range.\n",
@@ -115,7 +116,7 @@ def exposures() -> str:
     table = _table((*COLUMNS, "why"), rows)
     counts = "\n".join(f"- {line}" for line in summary(found).splitlines())
     return (
-        f"{NOTE}# Published exposures beside the model's\n\n"
+        f"{WIDE}# Published exposures beside the model's\n\n"
         "Made by `euthymia evidence pk`: every row of the evidence, every set that covers it, the typical "
         "patient. A value with a printed spread is judged by it (mean ± SD, range, interval); one without by "
         "20 % either way. Rows marked *calibrate* gave numbers to a set or were estimated together with it, "

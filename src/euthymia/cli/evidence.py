@@ -131,6 +131,8 @@ def summary(found: list[Comparison]) -> str:
     lines = []
     for role in dict.fromkeys(one.role for one in found):
         compared = [one for one in found if one.role == role and one.ratio is not None]
+        if not compared:
+            continue
         fit = sum(not is_misfit(one) for one in compared)
         lines.append(f"{role}: {fit} of {len(compared)} numbers within their spread or within 20 %")
     not_run = len({one.row_id for one in found if one.verdict.startswith("not run")})

@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 TOLERANCE = 1e-12
-"""Largest accepted estimate of the relative rounding error of the modal solution (a hundredth of the promise)."""
+"""Largest accepted estimate of the relative rounding error of the modal solution."""
 _SERIES_BELOW = 2.0
 _SERIES_TERMS = 26  # 2^26 / 26! is below 1e-18
 
