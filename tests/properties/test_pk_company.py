@@ -7,7 +7,7 @@ import pytest
 
 from euthymia import Patient, load_parameters, simulate
 from euthymia.dosing.notation import parse_regimen
-from euthymia.errors import InvalidInputError
+from euthymia.errors import InvalidInputError, ResultWarning
 from euthymia.model.simulate import Epoch
 from euthymia.model.wiring import Given
 from euthymia.population.simulate import Subject, simulate_subjects
@@ -46,6 +46,17 @@ def test_days_of_infusion_are_followed_to_two_days_after_the_last_began():
     assert course.provenance.horizon_h == 96 + 48
     area = course.metrics["s_ketamine_arterial"].auc_horizon[0]
     assert area == pytest.approx(course.metrics["s_ketamine_arterial"].auc_infinity[0], rel=1e-3)
+
+
+def test_orders_that_follow_each_other_closely_are_followed_as_long_as_others():
+    course = simulate("ketamine 10 mg iv over 60 min, every 1 h x 4")
+    assert course.provenance.horizon_h == 3 + 48
+
+
+def test_a_drug_without_pharmacokinetics_does_not_lengthen_the_course():
+    with pytest.warns(ResultWarning, match="escitalopram has no pharmacokinetics"):
+        course = simulate("ketamine 35 mg im; escitalopram 10 mg po, daily x 30")
+    assert course.provenance.horizon_h == 48
 
 
 def test_a_time_an_ulp_from_the_end_of_an_infusion_changes_nothing_numerically_solved():

@@ -112,7 +112,7 @@ def simulate(
     _check_doses(chosen, first)
     _check_covariates(chosen, people)
     wanted = None if times_h is None else _checked_times(times_h)
-    horizon_h = _horizon_h(first, days, wanted)
+    horizon_h = _horizon_h(plan, first, days, wanted)
     schedule = tuple(Given(dose) for dose in first)
     grid = default_times_h(schedule, horizon_h)
     weights = np.array([one.weight_kg for one in people])
@@ -198,10 +198,7 @@ def simulate_subjects(
     horizon_h = (
         days * 24.0
         if days is not None
-        else max(
-            _default_horizon_h([given.dose for epoch in one.epochs for given in epoch.given], observed_h)
-            for one in subjects
-        )
+        else _default_horizon_h([dose.start_h for dose in doses if dose.device_index == 0], doses, observed_h)
     )
     if days is not None:
         _check_days(days, last_h)
@@ -471,19 +468,23 @@ def _check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     check_covered(parameters, doses)
 
 
-def _horizon_h(doses: Sequence[Dose], days: float | None, wanted: Array | None) -> float:
+def _horizon_h(plan: Regimen, doses: Sequence[Dose], days: float | None, wanted: Array | None) -> float:
     if days is None:
-        return _default_horizon_h(doses, 0.0 if wanted is None else float(wanted[-1]))
+        starts_h = [
+            start_h
+            for start_h, item in plan.items
+            if isinstance(item, Order) and find_drug(item.drug).is_ketamine
+        ]
+        return _default_horizon_h(starts_h, doses, 0.0 if wanted is None else float(wanted[-1]))
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     _check_days(days, last_h)
     return days * 24.0
 
 
-def _default_horizon_h(doses: Sequence[Dose], observed_h: float) -> float:
-    """Return two days after the start of the last session, or the last time asked for if that is later."""
-    last_h = session_starts_h([Given(dose) for dose in doses])[-1]
+def _default_horizon_h(starts_h: Sequence[float], doses: Sequence[Dose], observed_h: float) -> float:
+    """Return two days after the last order began; later if a dose ends or a time is asked for later."""
     end_h = max(dose.start_h + dose.duration_h for dose in doses)
-    return max(last_h + horizon().after_last_dose_h, end_h, observed_h)
+    return max(max(starts_h) + horizon().after_last_dose_h, end_h, observed_h)
 
 
 def _check_days(days: float, last_h: float) -> None:
