@@ -17,10 +17,10 @@ from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.notation import parse_regimen
 from euthymia.engine import reference
 from euthymia.model.parameters import load_parameters
-from euthymia.model.wiring import Given, wire_pk
+from euthymia.model.pk import Given, wire_pk
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import simulate
+from euthymia.population.concentrations import simulate_concentrations
 
 REGIMEN = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 PATIENTS = 10_000
@@ -32,7 +32,7 @@ def ours(workers: int) -> float:
     best = np.inf
     for _ in range(3):
         started = time.perf_counter()
-        simulate(
+        simulate_concentrations(
             REGIMEN, patients=PATIENTS, times_h=TIMES_H, with_metrics=False, executor=ThreadExecutor(workers)
         )
         best = min(best, time.perf_counter() - started)
@@ -46,7 +46,7 @@ def rival() -> tuple[float, float]:
     values = individual_values(parameters, people, numbers=np.arange(1, RIVALS + 1), seed=1)
     given = [Given(dose) for dose in parse_regimen(REGIMEN).doses(np.full(RIVALS, 70.0))]
     model = wire_pk(parameters, values, given, patient_count=RIVALS)
-    exact = simulate(REGIMEN, patients=RIVALS, times_h=TIMES_H, with_metrics=False).values
+    exact = simulate_concentrations(REGIMEN, patients=RIVALS, times_h=TIMES_H, with_metrics=False).values
     reference.RELATIVE_TOLERANCE = 1e-8
     started, worst = time.perf_counter(), 0.0
     for patient in range(RIVALS):

@@ -18,7 +18,7 @@ from euthymia.dosing.order import Dose, Order, Route
 from euthymia.engine.linear import Input, LinearSystem, respond
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import ParameterSet, load_parameters, set_names
-from euthymia.model.wiring import STRUCTURES, Given, PkModel, check_covered, way_of, wire_pk
+from euthymia.model.pk import STRUCTURES, Given, PkModel, check_covered, way_of, wire_pk
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
 

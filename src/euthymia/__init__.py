@@ -21,6 +21,7 @@ _PUBLIC = {
     "load_parameters": "model.parameters",
     "set_names": "model.parameters",
     "simulate": "population.simulate",
+    "simulate_concentrations": "population.concentrations",
     "Trajectory": "model.trajectory",
     "variables": "model.variables",
     "load_exposures": "evidence.load",

@@ -7,6 +7,9 @@ from functools import cache
 from importlib import resources
 from io import StringIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from euthymia.errors import RunFailedError
 
 Row = dict[str, str]
@@ -26,6 +29,15 @@ def read_text(path: str) -> str:
         message = f"The data file 'data/{path}' is missing from this installation. Install Euthymia again."
         raise RunFailedError(message)
     return file.read_text(encoding="utf-8")
+
+
+@cache
+def read_array(path: str) -> NDArray[np.float64]:
+    """Return a shipped array (``.npy``); read-only."""
+    with resources.files("euthymia").joinpath("data", *path.split("/")).open("rb") as file:
+        array = np.load(file, allow_pickle=False)
+    array.flags.writeable = False
+    return array
 
 
 @cache

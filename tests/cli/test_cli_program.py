@@ -13,7 +13,7 @@ from tests.cli.commands import INFUSION, PROGRAM, names_in, program, python
 LONG = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 INTERRUPTED = """
 import os, signal, sys
-import euthymia.population.simulate as inner
+import euthymia.population.concentrations as inner
 from euthymia.cli.main import run
 
 solve, calls = inner.solve_pk, []

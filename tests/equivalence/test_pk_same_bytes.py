@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.registry import COMBINATIONS, INTEGRATED_SETS, REPRESENTATIVES, Combination, every, model_of
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.compute.serial import SerialExecutor
 from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.notation import parse_regimen, print_regimen
@@ -20,12 +20,12 @@ from euthymia.dosing.order import Order, Route
 from euthymia.dosing.regimen import single
 from euthymia.dosing.schedule import Repeated
 from euthymia.engine.linear import TOLERANCE, Input, assemble, respond
-from euthymia.model.simulate import Epoch
+from euthymia.model.concentrations import Epoch
+from euthymia.model.pk import Given
 from euthymia.model.trajectory import Metrics, Trajectory
-from euthymia.model.wiring import Given
-from euthymia.population import simulate as population
+from euthymia.population import concentrations as population
+from euthymia.population.concentrations import Subject, simulate_subjects
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import Subject, simulate_subjects
 
 METRICS = tuple(field.name for field in fields(Metrics))
 ALL = every(is_run=True)
@@ -57,7 +57,7 @@ def assert_same_bytes(found: Trajectory, right: Trajectory, rows: slice | list[i
 def run(combination: Combination, patients: int | None, **more: Any) -> Trajectory:
     regimen = more.pop("regimen", single(combination.order))
     kept = {"patient": combination.patient, "parameters": combination.set, "seed": 11}
-    return simulate(regimen, patients=patients, **kept, **more)
+    return simulate_concentrations(regimen, patients=patients, **kept, **more)
 
 
 def few(combination: Combination) -> int:
@@ -126,13 +126,15 @@ def test_patients_differ_and_seeds_matter():
     one = run(COMBINATIONS[0], 20)
     cmax = next(iter(one.metrics.values())).cmax
     assert len(set(cmax)) == 20
-    other = simulate(single(COMBINATIONS[0].order), patients=20, parameters=COMBINATIONS[0].set, seed=12)
+    other = simulate_concentrations(
+        single(COMBINATIONS[0].order), patients=20, parameters=COMBINATIONS[0].set, seed=12
+    )
     assert not np.any(cmax == next(iter(other.metrics.values())).cmax)
 
 
 @pytest.mark.parametrize("combination", FIRST_OF_A_SET, ids=str)
 def test_a_list_of_patients_equals_their_number(combination: Combination):
-    listed = simulate(
+    listed = simulate_concentrations(
         single(combination.order), patients=[combination.patient] * 5, parameters=combination.set, seed=11
     )
     assert_same_bytes(listed, run(combination, 5))
@@ -140,8 +142,8 @@ def test_a_list_of_patients_equals_their_number(combination: Combination):
 
 def test_a_neighbour_of_another_weight_moves_no_byte():
     text = "ketamine 0.5 mg/kg iv over 40 min; ketamine 50 mg sublingual at 24 h"
-    alike = simulate(text, patients=[Patient(weight_kg=70.0)] * 4, seed=5)
-    mixed = simulate(
+    alike = simulate_concentrations(text, patients=[Patient(weight_kg=70.0)] * 4, seed=5)
+    mixed = simulate_concentrations(
         text, patients=[Patient(weight_kg=weight) for weight in (70.0, 55.0, 70.0, 110.0)], seed=5
     )
     for row in (0, 2):
@@ -152,8 +154,8 @@ def test_a_neighbour_of_another_weight_moves_no_byte():
 def test_a_neighbour_with_comedication_moves_no_byte():
     # exposure ratios of 1 multiply and divide by 1.0, which is exact
     plain, ill = Patient(), Patient.create(comedications=["ticlopidine"])
-    alike = simulate("ketamine 60 mg oral", patients=[plain] * 3, seed=5)
-    mixed = simulate("ketamine 60 mg oral", patients=[plain, ill, plain], seed=5)
+    alike = simulate_concentrations("ketamine 60 mg oral", patients=[plain] * 3, seed=5)
+    mixed = simulate_concentrations("ketamine 60 mg oral", patients=[plain, ill, plain], seed=5)
     for row in (0, 2):
         assert differing(numbers_of(mixed, [row]), numbers_of(alike, [row])) == []
 
@@ -177,8 +179,10 @@ COURSE = single(
     ],
 )
 def test_text_and_objects_are_the_same_regimen(text: str):
-    assert_same_bytes(simulate(text, patients=3), simulate(COURSE, patients=3))
-    assert_same_bytes(simulate(parse_regimen(text), patients=3), simulate(COURSE, patients=3))
+    assert_same_bytes(simulate_concentrations(text, patients=3), simulate_concentrations(COURSE, patients=3))
+    assert_same_bytes(
+        simulate_concentrations(parse_regimen(text), patients=3), simulate_concentrations(COURSE, patients=3)
+    )
 
 
 def subject(number: int, text: str, *, weight_kg: float = 70.0) -> Subject:
@@ -192,7 +196,7 @@ INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
 
 def test_subject_17_of_an_event_table_is_patient_17():
     table = simulate_subjects([subject(17, INFUSION)], is_random=True, seed=11, days=3)
-    assert_same_bytes(table, simulate(INFUSION, patients=40, seed=11, days=3), [16])
+    assert_same_bytes(table, simulate_concentrations(INFUSION, patients=40, seed=11, days=3), [16])
 
 
 def test_order_and_company_of_subjects_move_no_byte():
@@ -281,12 +285,12 @@ def test_metrics_or_none_move_no_byte_of_the_curve(combination: Combination):
 
 DIGEST = """
 import hashlib
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.model.parameters import load_parameters
 meet = {"sublingual_gut_transit_h": 0.4, "sublingual_swallowed_rate_per_h": 2.5}
 equal = load_parameters().with_overrides(meet)
 asked = {"patients": 4, "seed": 11, "variables": ["norketamine"]}
-course = simulate("ketamine 0.5 mg/kg sublingual", parameters=equal, **asked)
+course = simulate_concentrations("ketamine 0.5 mg/kg sublingual", parameters=equal, **asked)
 assert course.certificate.patients_by_matrix_exponential > 0
 print(hashlib.sha256(b"".join(values.tobytes() for values in course.values.values())).hexdigest())
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.population.patient import Patient
 
 FILE = Path(__file__).with_name("frozen_pk.json")
@@ -27,7 +27,7 @@ def numbers_now(case: str) -> dict[str, dict[str, float]]:
         about = FROZEN["cases"][case]
         patients = about.get("patients")
         patient = Patient(weight_kg=about["weight_kg"])
-        course = simulate(
+        course = simulate_concentrations(
             about["regimen"],
             parameters=about["set"],
             patient=patient,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from tests.registry import COMBINATIONS, Combination
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.engine.linear import respond
+from euthymia.model.concentrations import Epoch, solve_pk
 from euthymia.model.parameters import ParameterSet
-from euthymia.model.simulate import Epoch, solve_pk
-from euthymia.model.wiring import Given, PkModel, way_of, wire_pk
+from euthymia.model.pk import Given, PkModel, way_of, wire_pk
 from euthymia.population.individual import individual_values
 
 MOVED = {
@@ -184,6 +184,6 @@ def test_uptake_under_the_tongue_grows_with_the_hold():
     """F = 1 - exp(-k hold)."""
     p = plain(next(one for one in ABSORBED if way_of(one.drug, one.route) == "sublingual"))
     for minutes in (2.0, 10.0, 30.0):
-        course = simulate(f"ketamine 50 mg sublingual held {minutes:g} min")
+        course = simulate_concentrations(f"ketamine 50 mg sublingual held {minutes:g} min")
         wanted = 1 - np.exp(-p.sublingual_uptake_rate_per_h * minutes / 60.0)
         assert course.bioavailable_fraction[0] == pytest.approx(wanted, rel=1e-12)

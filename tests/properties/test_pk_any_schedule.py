@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.registry import COMBINATIONS, Combination, curves, largest, model_of
 
 from euthymia.dosing.order import Dose
-from euthymia.model.wiring import PkModel
+from euthymia.model.pk import PkModel
 
 SAME = 1e-11  # of the peak: the engine's own tolerance, for drawn patients whose rates may nearly meet
 TIMES = np.unique(np.concatenate([np.linspace(-10.0, 250.0, 90), np.geomspace(1e-3, 12.0, 20)]))

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tests.registry import COMBINATIONS, INTRAVENOUS, Combination, curves, every, largest, model_of
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.dosing.order import Dose, Order, Route
 from euthymia.dosing.regimen import combine, single
 from euthymia.dosing.schedule import AtTimes
 from euthymia.engine.linear import respond
+from euthymia.model.pk import Given, PkModel, wire_pk
 from euthymia.model.trajectory import Trajectory
-from euthymia.model.wiring import Given, PkModel, wire_pk
 from euthymia.population.individual import individual_values
 
 # Two routes to one number through sums of some ten terms: rounding of 1e-13 of the peak, and a tenth of the
@@ -265,7 +265,9 @@ def expected_areas(combination: Combination, amount_umol: float) -> dict[str, fl
 @pytest.mark.parametrize("combination", INTRAVENOUS, ids=str)
 def test_area_to_infinity_after_an_intravenous_dose_is_dose_over_clearance(combination: Combination):
     amount_umol = sum(float(dose.amount_umol) for dose in combination.doses())
-    course = simulate(single(combination.order), parameters=combination.set, patient=combination.patient)
+    course = simulate_concentrations(
+        single(combination.order), parameters=combination.set, patient=combination.patient
+    )
     for name, area in expected_areas(combination, amount_umol).items():
         assert course.metrics[name].auc_infinity[0] == pytest.approx(area, rel=1e-10), name
 
@@ -274,9 +276,9 @@ def test_area_to_infinity_after_an_intravenous_dose_is_dose_over_clearance(combi
 def test_area_by_any_route_is_the_bioavailable_fraction_of_the_intravenous_area(combination: Combination):
     """AUC = F dose / CL, with F as the result states it; a single enantiomer, whose clearance is one."""
     patients = {"patients": 5, "patient": combination.patient, "parameters": combination.set}
-    course = simulate(single(combination.order), **patients)
+    course = simulate_concentrations(single(combination.order), **patients)
     bolus = Combination(combination.set, combination.drug, Route.IV_BOLUS)
-    straight = simulate(single(bolus.order), **patients)
+    straight = simulate_concentrations(single(bolus.order), **patients)
     dose, reference = (sum(float(one.amount_umol) for one in each.doses()) for each in (combination, bolus))
     for name in course.metrics:
         if "norketamine" not in name:
@@ -288,7 +290,7 @@ def test_area_by_any_route_is_the_bioavailable_fraction_of_the_intravenous_area(
 
 @every(is_run=True)
 def test_area_to_a_far_horizon_is_the_area_to_infinity(combination: Combination):
-    course = simulate(
+    course = simulate_concentrations(
         single(combination.order),
         parameters=combination.set,
         patient=combination.patient,
@@ -306,7 +308,7 @@ GRID = np.linspace(0.0, 12.0, 97)
 
 
 def run(regimen: Any) -> Trajectory:
-    return simulate(regimen, times_h=GRID, with_metrics=False, days=2)
+    return simulate_concentrations(regimen, times_h=GRID, with_metrics=False, days=2)
 
 
 def assert_same_course(found: Trajectory, right: Trajectory) -> None:
@@ -356,7 +358,9 @@ def test_a_stop_within_a_pause_equals_a_stop_at_its_start():
 
 def test_a_pause_delivers_the_whole_amount():
     areas = [
-        simulate(single(infusion(0.5, 40.0, pauses=pauses))).metrics["ketamine_arterial"].auc_infinity[0]
+        simulate_concentrations(single(infusion(0.5, 40.0, pauses=pauses)))
+        .metrics["ketamine_arterial"]
+        .auc_infinity[0]
         for pauses in ((), ((10.0, 25.0),), ((5.0, 6.0), (30.0, 90.0)))
     ]
     np.testing.assert_allclose(areas, areas[0], rtol=1e-13)

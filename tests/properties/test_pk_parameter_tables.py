@@ -11,11 +11,11 @@ from tests.registry import DRUGS, ROUTES, SETS
 from euthymia.citations import load_sources
 from euthymia.dosing.drug import find_drug
 from euthymia.model.parameters import load_parameters
+from euthymia.model.pk import STRUCTURES, record_fields, way_of
 from euthymia.model.variables import variables
-from euthymia.model.wiring import STRUCTURES, record_fields, way_of
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import offered_stems
+from euthymia.population.request import offered_stems
 from euthymia.tables import read_table
 from euthymia.units import unit_in_name
 

@@ -7,12 +7,12 @@ import pytest
 from tests import registry
 from tests.registry import COMBINATIONS, SETS, SOLVERS, curves, every, model_of
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.dosing.regimen import single
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import load_parameters
+from euthymia.model.pk import STRUCTURES, way_of
 from euthymia.model.variables import variables
-from euthymia.model.wiring import STRUCTURES, way_of
 from euthymia.tables import read_table
 
 
@@ -47,7 +47,9 @@ def test_something_enters_and_every_concentration_rises(combination: registry.Co
 
 @every(is_run=True)
 def test_the_public_function_answers_without_a_warning_inside_the_range(combination: registry.Combination):
-    course = simulate(single(combination.order), parameters=combination.set, patient=combination.patient)
+    course = simulate_concentrations(
+        single(combination.order), parameters=combination.set, patient=combination.patient
+    )
     assert set(course.warnings) <= {row["caution"] for row in read_table("routes.csv")}
     assert all(np.all(np.isfinite(values)) for values in course.values.values())
     assert np.all(course.bioavailable_fraction > 0)
@@ -63,4 +65,6 @@ def test_what_a_set_does_not_cover_is_refused(name: str):
                 continue
             combination = registry.Combination(name, drug, route)
             with pytest.raises(InvalidInputError, match=f"The set '{name}' covers"):
-                simulate(single(combination.order), parameters=name, patient=combination.patient)
+                simulate_concentrations(
+                    single(combination.order), parameters=name, patient=combination.patient
+                )

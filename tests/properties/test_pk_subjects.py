@@ -9,10 +9,10 @@ import pytest
 from tests.registry import INTEGRATED_SETS, REPRESENTATIVES, Combination, largest
 
 from euthymia.dosing.order import Route
-from euthymia.model.simulate import Epoch
+from euthymia.model.concentrations import Epoch
+from euthymia.model.pk import Given
 from euthymia.model.trajectory import Trajectory
-from euthymia.model.wiring import Given
-from euthymia.population.simulate import Subject, simulate_subjects
+from euthymia.population.concentrations import Subject, simulate_subjects
 
 TIMES = np.linspace(0.0, 23.5, 48)
 # a metabolite whose clearance changes with time has no steady state

@@ -10,7 +10,7 @@ from euthymia.engine.exponential import area_by_solve
 from euthymia.engine.linear import Input, assemble, integral_to_infinity, output_terms, respond
 from euthymia.engine.reference import RELATIVE_TOLERANCE, respond_by_ode
 from euthymia.errors import RunFailedError
-from euthymia.model.wiring import Given, wire_pk
+from euthymia.model.pk import Given, wire_pk
 from euthymia.population.individual import individual_values
 
 # What each comparator can promise, relative to the peak. LSODA: 1e-11 a step over some 1e3 steps.

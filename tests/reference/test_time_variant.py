@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.registry import Combination, curves, model_of
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.dosing.order import Route
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
@@ -48,7 +48,9 @@ def right(times: np.ndarray) -> np.ndarray:
 
 def test_curve_agrees_with_an_integrating_factor():
     times = np.array([0.01, 0.05, 0.2, 1.0, 3.0, 10.0, 30.0, 47.0])
-    found = simulate(BOLUS, times_h=times, with_metrics=False, **CHILD).values["s_norketamine"][0]
+    found = simulate_concentrations(BOLUS, times_h=times, with_metrics=False, **CHILD).values[
+        "s_norketamine"
+    ][0]
     wanted = right(times)
     assert np.abs(found - wanted).max() <= 1e-8 * right(np.geomspace(1e-3, 1.0, 50)).max()
 
@@ -57,7 +59,9 @@ def test_a_rise_of_nothing_is_the_exact_solution():
     one = Combination("flint-2017", "esketamine", Route.IV_BOLUS)
     times = np.array([0.01, 0.2, 1.0, 10.0, 30.0])
     constant = one.parameters.with_overrides({"norketamine_clearance_increase_per_h": 0.0})
-    found = simulate(BOLUS, times_h=times, patient=one.patient, parameters=constant, with_metrics=False)
+    found = simulate_concentrations(
+        BOLUS, times_h=times, patient=one.patient, parameters=constant, with_metrics=False
+    )
     exact = curves(model_of(one, one.doses(factor=1.1)), times)["s_norketamine"]
     assert found.certificate.patients_by_reference_solver == 1
     np.testing.assert_allclose(found.values["s_norketamine"], exact, rtol=0, atol=1e-8 * exact.max())
@@ -67,13 +71,15 @@ def test_a_rise_of_nothing_is_the_exact_solution():
     "times", [[0.1 + 0.2], list(np.arange(0.0, 48.0, 0.1))], ids=["0.1 + 0.2", "every 6 min"]
 )
 def test_any_times_may_be_asked_for(times: list[float]):
-    simulate(BOLUS, times_h=times, **CHILD)
+    simulate_concentrations(BOLUS, times_h=times, **CHILD)
 
 
 def test_area_is_that_of_the_curve():
-    course = simulate(BOLUS, **CHILD)
+    course = simulate_concentrations(BOLUS, **CHILD)
     points = np.concatenate([[0.0], np.geomspace(1e-5, 48.0, 4000)])
-    fine = simulate(BOLUS, times_h=points, with_metrics=False, **CHILD).values["s_norketamine"][0]
+    fine = simulate_concentrations(BOLUS, times_h=points, with_metrics=False, **CHILD).values[
+        "s_norketamine"
+    ][0]
     # the rule over 4000 points spaced by a constant ratio is good to some 1e-5
     assert course.metrics["s_norketamine"].auc_horizon[0] == pytest.approx(
         np.trapezoid(fine, points), rel=1e-4
@@ -81,9 +87,9 @@ def test_area_is_that_of_the_curve():
 
 
 def test_area_does_not_depend_on_the_times_asked_for():
-    few = simulate(BOLUS, **CHILD).metrics["s_norketamine"].auc_horizon[0]
+    few = simulate_concentrations(BOLUS, **CHILD).metrics["s_norketamine"].auc_horizon[0]
     many = (
-        simulate(BOLUS, times_h=np.geomspace(1e-4, 40.0, 300), **CHILD)
+        simulate_concentrations(BOLUS, times_h=np.geomspace(1e-4, 40.0, 300), **CHILD)
         .metrics["s_norketamine"]
         .auc_horizon[0]
     )

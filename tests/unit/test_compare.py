@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.evidence.compare import (
     CLOSE_FRACTION,
     Comparison,
@@ -219,7 +219,7 @@ def test_named_misfit_still_misfits(row_id: str, quantity: str):
 
 
 def exposure(regimen: str, drugs: tuple[str, ...] = ()) -> float:
-    course = simulate(regimen, patient=Patient.create(comedications=drugs), times_h=[1.0])
+    course = simulate_concentrations(regimen, patient=Patient.create(comedications=drugs), times_h=[1.0])
     stem = next(name for name in course.metrics if name.endswith("ketamine_venous"))
     return float(course.metrics[stem].auc_infinity[0])
 

@@ -14,8 +14,8 @@ from euthymia.dosing.order import Route
 from euthymia.errors import ResultWarning
 from euthymia.files.events import EventTable, read_events
 from euthymia.model.trajectory import Trajectory
+from euthymia.population.concentrations import simulate_concentrations, simulate_subjects
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import simulate, simulate_subjects
 
 UMOL_PER_MG = 1000.0 / 237.73
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -195,7 +195,7 @@ def test_a_table_gives_what_its_regimen_gives(table) -> None:
     events = table("ID,TIME,AMT,RATE,ROUTE,ADDL,II\n1,0,35,52.5,iv,2,24\n")
     assert_same(
         run(events, TIMES_H),
-        simulate("ketamine 35 mg iv over 40 min, daily x 3", times_h=TIMES_H),
+        simulate_concentrations("ketamine 35 mg iv over 40 min, daily x 3", times_h=TIMES_H),
         rtol=1e-12,
     )
 

@@ -12,7 +12,7 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.dosing.order import Dose
 from euthymia.errors import InvalidInputError, RunFailedError
 from euthymia.files.events import read_events, write_events
-from euthymia.population.simulate import Subject
+from euthymia.population.concentrations import Subject
 
 REGIMENS = [
     "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8",

@@ -42,7 +42,7 @@ def test_import_euthymia_loads_numpy_at_most():
 
 
 def test_simulate_from_python_loads_nothing_heavy():
-    code = f"import euthymia\neuthymia.simulate({REGIMEN!r}, patients=40)"
+    code = f"import euthymia\neuthymia.simulate_concentrations({REGIMEN!r}, patients=40)"
     loaded = loaded_by(code)
     assert "numpy" in loaded
     assert not loaded & set(HEAVY)
@@ -62,7 +62,8 @@ def test_nothing_depends_on_a_click_that_typer_may_not_bring():
 
 def test_time_variant_set_is_the_one_that_needs_scipy():
     code = (
-        "import euthymia\neuthymia.simulate('esketamine 1 mg/kg/h iv over 600 min', parameters='flint-2017', "
+        "import euthymia\neuthymia.simulate_concentrations('esketamine 1 mg/kg/h iv over 600 min', "
+        "parameters='flint-2017', "
         "patient=euthymia.Patient(weight_kg=10.0, age_years=2.0))"
     )
     assert "scipy" in loaded_by(code)

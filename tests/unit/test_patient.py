@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from euthymia import simulate
+from euthymia import simulate_concentrations
 from euthymia.errors import InvalidInputError, UnknownNameError
 from euthymia.population.patient import ANCESTRIES, Patient
 from euthymia.tables import read_table
@@ -16,7 +16,7 @@ MODERATE = "AUC ratio 2.03 is recalled, not verified"
 
 
 def area(patient: Patient, regimen: str = "esketamine 20 mg iv over 40 min", **options: object) -> float:
-    course = simulate(regimen, patient=patient, times_h=[1.0], **options)  # pyright: ignore
+    course = simulate_concentrations(regimen, patient=patient, times_h=[1.0], **options)  # pyright: ignore
     stem = next(name for name in course.metrics if name.startswith("s_ketamine"))
     return float(course.metrics[stem].auc_infinity[0])
 

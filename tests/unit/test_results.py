@@ -11,7 +11,7 @@ import numpy as np
 import polars
 import pytest
 
-from euthymia import __version__, simulate
+from euthymia import __version__, simulate_concentrations
 from euthymia.errors import InvalidInputError, RunFailedError, UnknownNameError
 from euthymia.files.report import Section, TableBlock, render_report
 from euthymia.files.results import (
@@ -31,7 +31,7 @@ COMMAND = ["simulate", "..."]
 
 
 def course(patients: int | None = 5) -> Trajectory:
-    return simulate(
+    return simulate_concentrations(
         "ketamine 0.5 mg/kg iv over 40 min",
         patients=patients,
         times_h=[0.0, 0.5, 2.0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from euthymia import Trajectory, simulate
+from euthymia import Trajectory, simulate_concentrations
 from euthymia.errors import UnknownNameError
 
 MOLAR_MASS = 237.73
@@ -13,7 +13,7 @@ MOLAR_MASS = 237.73
 
 @pytest.fixture(scope="module")
 def course() -> Trajectory:
-    return simulate("ketamine 0.5 mg/kg im", patients=5, seed=3, times_h=[0.0, 0.5, 2.0, 9.0])
+    return simulate_concentrations("ketamine 0.5 mg/kg im", patients=5, seed=3, times_h=[0.0, 0.5, 2.0, 9.0])
 
 
 def test_a_name_with_its_unit_gives_that_unit(course: Trajectory):

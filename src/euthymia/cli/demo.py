@@ -50,13 +50,15 @@ def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:
     from euthymia.files.report import Section, render_report
     from euthymia.model.parameters import load_parameters
     from euthymia.plots.concentrations import library
-    from euthymia.population.simulate import simulate
+    from euthymia.population.concentrations import simulate_concentrations
 
     sections, sources = [], set()
     kamp = kamp_regimens()
     for regimen in kamp:
         name = "racemic ketamine" if regimen.startswith("ketamine") else "esketamine"
-        course = simulate(regimen, patients=patients, seed=seed, variables=_kamp_variables(name))
+        course = simulate_concentrations(
+            regimen, patients=patients, seed=seed, variables=_kamp_variables(name)
+        )
         section = reports.course_section(
             f"Kamp 2020: {name}, three steps of an hour", [course], unit="ng/mL", labels=[""]
         )
@@ -80,7 +82,7 @@ def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:
     sections += [
         reports.parameter_section(load_parameters(name)) for name in ("composed", "perez-ruixo-2021")
     ]
-    first = simulate(kamp[0], patients=patients, seed=seed, variables=["ketamine_arterial"])
+    first = simulate_concentrations(kamp[0], patients=patients, seed=seed, variables=["ketamine_arterial"])
     return render_report(
         kind="demonstration",
         title="From an order to a concentration: infusions and nasal sprays beside published data",
@@ -147,12 +149,14 @@ def _nasal_section(name: str, *, patients: int, seed: int):
 
     from euthymia.cli import reports
     from euthymia.files.report import Section, TableBlock
-    from euthymia.population.simulate import simulate
+    from euthymia.population.concentrations import simulate_concentrations
 
     variables = ["s_ketamine_venous", "s_norketamine"]
     runs = _nasal_runs()
     courses = [
-        simulate(regimen, patients=patients, seed=seed, parameters=name, variables=variables, days=1)
+        simulate_concentrations(
+            regimen, patients=patients, seed=seed, parameters=name, variables=variables, days=1
+        )
         for _, regimen in runs
     ]
     labels = [label for label, _ in runs]

@@ -127,8 +127,8 @@ def _run(
     is_quiet: bool,
 ) -> tuple[Trajectory, Trajectory]:
     """Return the course as it is drawn, and at the times that are written: those observed, if any."""
-    from euthymia.population.simulate import simulate as simulate_regimen
-    from euthymia.population.simulate import simulate_subjects
+    from euthymia.population.concentrations import simulate_concentrations as simulate_regimen
+    from euthymia.population.concentrations import simulate_subjects
 
     if not _is_file(text):
         from euthymia.dosing.drug import find_drug
@@ -183,7 +183,7 @@ def _is_file(text: str) -> bool:
 
 def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: list[str]) -> list[str]:
     """Return the stems to show: totals (or the one enantiomer given) at the sites asked for."""
-    from euthymia.population.simulate import offered_stems
+    from euthymia.population.request import offered_stems
 
     offered = offered_stems(chosen, drugs)
     if asked is not None and asked != "all":

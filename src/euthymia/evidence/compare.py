@@ -16,8 +16,9 @@ from euthymia.evidence.records import ExposureRow, ExposureRun, Quantity
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.model.variables import find_variable
+from euthymia.population.concentrations import simulate_concentrations
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import offered_stems, simulate
+from euthymia.population.request import offered_stems
 from euthymia.tables import read_table
 
 CLOSE_FRACTION = 0.2
@@ -91,7 +92,7 @@ def run_row(run: ExposureRun, parameters: ParameterSet) -> Trajectory:
     times_h = _times_h(run, regimen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResultWarning)
-        return simulate(
+        return simulate_concentrations(
             regimen, patient=patient, parameters=parameters, times_h=times_h, days=_days(run, regimen)
         )
 
@@ -188,7 +189,7 @@ def _area(course: Trajectory, stem: str | None, run: ExposureRun) -> float:
 
 
 def _dose_mg(run: ExposureRun) -> float:
-    mass_g_per_mol = find_variable("ketamine_arterial").molar_mass_g_per_mol
+    mass_g_per_mol = find_variable("ketamine_arterial").factor_to("ng/mL")
     doses = parse_regimen(run.regimen).doses(run.weight_kg)
     return sum(float(np.ravel(dose.amount_umol)[0]) for dose in doses) * mass_g_per_mol / 1000.0
 

@@ -31,10 +31,10 @@ from euthymia.dosing.regimen import Regimen
 from euthymia.dosing.schedule import TIME_TOLERANCE_H
 from euthymia.errors import InvalidInputError, ResultWarning, nearest, unknown
 from euthymia.files.writing import write_whole
-from euthymia.model.simulate import Epoch
-from euthymia.model.wiring import Given
+from euthymia.model.concentrations import Epoch
+from euthymia.model.pk import Given
+from euthymia.population.concentrations import Subject
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import Subject
 
 COLUMNS = tuple(
     "ID TIME EVID AMT RATE ADDL II SS CMT ROUTE DRUG HOLD SPAT_OUT WT WEIGHT_KG AGE C MDV DV".split()

@@ -106,7 +106,7 @@ def quantile_table(trajectory: Trajectory, *, unit: str) -> polars.DataFrame:
                 {
                     "time_h": trajectory.times_h,
                     "variable": [variable.stem] * len(trajectory.times_h),
-                    "unit": [unit] * len(trajectory.times_h),
+                    "unit": [variable.unit_in(unit)] * len(trajectory.times_h),
                     "p05": low,
                     "p50": middle,
                     "p95": high,
@@ -165,7 +165,7 @@ def _curve(trajectory: Trajectory, variable: Variable, unit: str) -> dict[str, A
     curve = trajectory.values[variable.stem] * variable.factor_to(unit)
     low, middle, high = np.quantile(curve, QUANTILES, axis=0)
     return {
-        "unit": unit,
+        "unit": variable.unit_in(unit),
         "meaning": variable.meaning,
         "p05": _numbers(low),
         "p50": _numbers(middle),

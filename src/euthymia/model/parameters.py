@@ -13,6 +13,8 @@ from euthymia.tables import Row, number, read_table
 
 Distribution = Literal["fixed", "lognormal", "logitnormal", "normal"]
 DEFAULT_SET = "composed"
+CHAIN_TABLES = ("receptor", "circuit", "plasticity", "comparators", "symptoms", "acute")
+"""Tables of everything behind the pharmacokinetics, one a folder of biology."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +66,11 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParameterSet:
-    """A set of parameters that runs on its own, with what it covers and what must be said about it."""
+    """A set of parameters that runs on its own, with what it covers and what must be said about it.
+
+    ``rows`` are the pharmacokinetics by field; ``chain`` everything behind them by ``layer.field``, empty
+    where the set does not give both enantiomers in arterial plasma.
+    """
 
     name: str
     title: str
@@ -78,6 +84,7 @@ class ParameterSet:
     summary: str
     disclaimer: str
     rows: Mapping[str, ParameterRow]
+    chain: Mapping[str, ParameterRow]
     correlations: tuple[tuple[str, str, float], ...]
     overrides: Mapping[str, float]
 
@@ -93,23 +100,27 @@ class ParameterSet:
         ------
         UnknownNameError, InvalidInputError
         """
-        rows = dict(self.rows)
+        rows, chain = dict(self.rows), dict(self.chain)
         for key, value in overrides.items():
             field = key.removeprefix("pk.")
-            if field not in rows:
-                raise unknown(
-                    "parameter", key, [row.name for row in rows.values()], cure=f"Set: {self.name}."
-                )
-            row = rows[field]
-            if not row.low <= value <= row.high:
-                raise invalid(
-                    key,
-                    must=f"{row.low:g}–{row.high:g} {row.unit} (parameters/pk.csv, set {self.name})",
-                    got=f"{value:g}",
-                    cure=f"The set's value is {row.value:g}.",
-                )
-            rows[field] = replace(row, value=value, tag="override", note="set by the user")
-        return replace(self, rows=rows, overrides={**self.overrides, **overrides})
+            table = chain if key in chain else rows
+            if table is rows and field not in rows:
+                names = [row.name for row in (*rows.values(), *chain.values())]
+                raise unknown("parameter", key, names, cure=f"Set: {self.name}.")
+            place = key if table is chain else field
+            _check_range(key, table[place], value, self.name)
+            table[place] = replace(table[place], value=value, tag="override", note="set by the user")
+        return replace(self, rows=rows, chain=chain, overrides={**self.overrides, **overrides})
+
+
+def _check_range(key: str, row: ParameterRow, value: float, name: str) -> None:
+    if not row.low <= value <= row.high:
+        raise invalid(
+            key,
+            must=f"{row.low:g}–{row.high:g} {row.unit} (parameters, set {name})",
+            got=f"{value:g}",
+            cure=f"The set's value is {row.value:g}.",
+        )
 
 
 def set_names() -> tuple[str, ...]:
@@ -159,9 +170,22 @@ def load_parameters(name: str = DEFAULT_SET) -> ParameterSet:
         summary=row["summary"],
         disclaimer=row["disclaimer"],
         rows=rows,
+        chain=_chain_rows() if row["structure"] == "enantiomers" else {},
         correlations=pairs,
         overrides={},
     )
+
+
+@cache
+def _chain_rows() -> Mapping[str, ParameterRow]:
+    """Return every parameter behind the pharmacokinetics by ``layer.field``, in the order of the tables."""
+    rows = (
+        _parameter(one)
+        for table in CHAIN_TABLES
+        for one in read_table(f"parameters/{table}.csv")
+        if one["set"] == DEFAULT_SET
+    )
+    return {row.name: row for row in rows}
 
 
 def parse_override(text: str) -> tuple[str, float]:

@@ -75,7 +75,9 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Trajectory:
-    """What a patient, or many, go through: ``values[name]`` is (P, T) at ``times_h`` (T,), in umol/L.
+    """What a patient, or many, go through: ``values[name]`` is (P, T) at ``times_h`` (T,).
+
+    Concentrations are in umol/L, everything else in the unit of ``variables.csv``.
 
     Indexing takes a variable by any of its names: ``trajectory["ketamine_arterial"]``.
     """
@@ -148,7 +150,7 @@ class Trajectory:
                         "time_h": np.tile(self.times_h, len(self.patients)),
                         "variable": [variable.stem] * values.size,
                         "value": values.ravel(),
-                        "unit": [unit] * values.size,
+                        "unit": [variable.unit_in(unit)] * values.size,
                     }
                 )
             )
@@ -161,7 +163,7 @@ class Trajectory:
         data: dict[str, Any] = {}
         for variable in self.variables():
             values = self.values[variable.stem] * variable.factor_to(unit)
-            attributes = {"units": unit, "long_name": variable.meaning}
+            attributes = {"units": variable.unit_in(unit), "long_name": variable.meaning}
             data[variable.stem] = (("patient", "time_h"), values, attributes)
         coordinates = {"patient": list(self.patients), "time_h": ("time_h", self.times_h, {"units": "h"})}
         return xarray.Dataset(data, coords=coordinates, attrs={"regimen": self.provenance.regimen})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from euthymia.errors import unknown
-from euthymia.tables import read_table
+from euthymia.tables import number, read_table
 
 CONCENTRATION_UNITS = {"umol/L": "umol_per_L", "ng/mL": "ng_per_mL"}
 
@@ -20,27 +20,36 @@ class Variable:
     unit: str
     meaning: str
     layer: str
-    molar_mass_g_per_mol: float
+    molar_mass_g_per_mol: float | None
     symbol: str
 
     @property
+    def is_concentration(self) -> bool:
+        """Whether it may be shown in another unit of concentration."""
+        return self.molar_mass_g_per_mol is not None
+
+    @property
     def stem(self) -> str:
-        """Name without the unit: ``ketamine_arterial``."""
+        """Name without the unit of a concentration: ``ketamine_arterial``; else the name itself."""
         return self.name.removesuffix("_umol_per_L")
 
     def factor_to(self, unit: str) -> float:
-        """Return what a value in umol/L is multiplied by to be in another unit of concentration.
+        """Return what a value is multiplied by to be shown where concentrations are in some unit.
 
-        1 umol/L of a substance of M g/mol is M ng/mL.
+        1 umol/L of a substance of M g/mol is M ng/mL; what is no concentration stays as it is.
         """
         if unit not in CONCENTRATION_UNITS:
             raise unknown("unit of concentration", unit, CONCENTRATION_UNITS)
-        return 1.0 if unit == self.unit else self.molar_mass_g_per_mol
+        return 1.0 if self.molar_mass_g_per_mol is None or unit == self.unit else self.molar_mass_g_per_mol
 
     def name_in(self, unit: str) -> str:
-        """Return the name with another unit at its end."""
+        """Return the name where concentrations are in some unit."""
         self.factor_to(unit)
-        return f"{self.stem}_{CONCENTRATION_UNITS[unit]}"
+        return f"{self.stem}_{CONCENTRATION_UNITS[unit]}" if self.is_concentration else self.name
+
+    def unit_in(self, unit: str) -> str:
+        """Return the unit where concentrations are in some unit."""
+        return unit if self.is_concentration else self.unit
 
 
 @cache
@@ -52,7 +61,7 @@ def variables() -> Mapping[str, Variable]:
             unit=row["unit"],
             meaning=row["meaning"],
             layer=row["layer"],
-            molar_mass_g_per_mol=float(row["molar_mass_g_per_mol"]),
+            molar_mass_g_per_mol=number(row, "molar_mass_g_per_mol"),
             symbol=row["symbol"],
         )
         for row in read_table("variables.csv")

@@ -1,308 +1,393 @@
-"""What is given -> what the layers need; the only file that knows dosing, layers and engine together."""
+"""Outputs of one layer -> inputs of the next: the only file that knows every layer of the chain.
+
+Evaluated in this order: states -> fast outputs -> rates. A layer feeds back only through a state, so there is
+no algebraic loop. Names of states and parameters are ``layer.field``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from euthymia.mechanism.acute import cardiovascular, discomfort, dissociation, sedation
+from euthymia.mechanism.circuit import surge
+from euthymia.mechanism.comparators import ssri
+from euthymia.mechanism.plasticity import signalling, stress, synapses
+from euthymia.mechanism.receptor import nmda
+from euthymia.mechanism.symptoms import belief, expectancy, severity
 
-from euthymia.dosing.drug import find_drug
-from euthymia.dosing.order import Dose, Route
-from euthymia.engine.linear import Input, LinearSystem, assemble
-from euthymia.errors import InvalidInputError
-from euthymia.mechanism.pk import compartments, enantiomers, hepatic
-from euthymia.mechanism.pk.disposition import Entry, Flow, Observed
-from euthymia.model.parameters import ParameterSet, load_parameters, set_names
-
-Array = NDArray[np.float64]
+Values = Mapping[str, Any]
 
 
-class Given(NamedTuple):
-    """A dose as it enters the model: repeated for ever at an interval (steady state), or once."""
+class Shares(NamedTuple):
+    """Share of the NMDA current of each population that a blocker can block."""
 
-    dose: Dose
-    steady_interval_h: float | None = None
-    steady_from_h: float = 0.0
-
-
-class PkModel(NamedTuple):
-    """The pharmacokinetics of one batch of patients, ready to be solved."""
-
-    system: LinearSystem
-    inputs: tuple[Input, ...]
-    observed: Observed
-    given_umol: Array
-    reaching_umol: Array
+    pyramidal_nmda_share: Any
+    interneuron_nmda_share: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """How one form of pharmacokinetic model is put together from its parameter record."""
+class Start(NamedTuple):
+    """What the untreated episode fixes for a person: the offset of severity, and what to compare with."""
 
-    record: type
-    flows: Callable[[Any, Collection[str], Collection[str]], list[Flow]]
-    observed: Callable[[Any, Collection[str], str], Observed]
-    entries: Callable[[str, Any, str, Dose], tuple[Entry, ...] | None]
-    time_variant_field: str | None = None
+    offset_logit: Any
+    belief_fraction: Any
+    plasticity_fraction: Any
+    deficit_relative: Any
 
 
-def _site_name(stem: str, site: str) -> str:
-    return f"{stem}_{site}"
-
-
-def _enantiomer_entries(way: str, record: Any, part: str, dose: Dose) -> tuple[Entry, ...] | None:
-    return enantiomers.entries(
-        way, record, part, device_index=dose.device_index, hold_h=dose.hold_h, is_spat_out=dose.spat_out
-    )
-
-
-def _central_only(node: str) -> Callable[[str, Any, str, Dose], tuple[Entry, ...] | None]:
-    def entries(way: str, record: Any, part: str, dose: Dose) -> tuple[Entry, ...] | None:
-        return (Entry(node, np.ones_like(record.central_volume_L)),) if way == "iv" else None
-
-    return entries
-
-
-STRUCTURES: dict[str, Structure] = {
-    "enantiomers": Structure(
-        enantiomers.Parameters,
-        lambda record, ways, parts: enantiomers.flows(record, ways=ways, enantiomers=parts),
-        lambda record, parts, site: enantiomers.observed(record, enantiomers=parts),
-        _enantiomer_entries,
-    ),
-    "mammillary": Structure(
-        compartments.Mammillary,
-        lambda record, ways, parts: compartments.mammillary_flows(record),
-        lambda record, parts, site: compartments.mammillary_observed(
-            record, name=_site_name("ketamine", site)
-        ),
-        _central_only("ketamine.central"),
-    ),
-    "parent_metabolite": Structure(
-        compartments.ParentMetabolite,
-        lambda record, ways, parts: compartments.parent_metabolite_flows(record),
-        lambda record, parts, site: compartments.parent_metabolite_observed(
-            record, name=_site_name("s_ketamine", site)
-        ),
-        _central_only("S.ketamine.central"),
-        time_variant_field="norketamine_clearance_increase_per_h",
-    ),
-    "hepatic": Structure(
-        hepatic.Parameters,
-        lambda record, ways, parts: hepatic.flows(record),
-        lambda record, parts, site: hepatic.observed(record, name=_site_name("s_ketamine", site)),
-        lambda way, record, part, dose: hepatic.entries(way, record, device_index=dose.device_index),
-    ),
+LAYERS: dict[str, ModuleType] = {
+    "receptor": nmda,
+    "surge": surge,
+    "stress": stress,
+    "signalling": signalling,
+    "prefrontal": synapses,
+    "hippocampus": synapses,
+    "ssri": ssri,
+    "belief": belief,
+    "expectancy": expectancy,
+    "severity": severity,
+    "dissociation": dissociation,
+    "cardiovascular": cardiovascular,
+    "sedation": sedation,
+    "discomfort": discomfort,
 }
+"""Each layer with a state, by the name that its parameters and states begin with."""
+REGIONS = ("prefrontal", "hippocampus")
+DRIVES = (
+    "s_equivalents_site_umol_per_L",
+    "s_ketamine_site_umol_per_L",
+    "learning_relative",
+    "occupancy_fraction",
+    "extra_stress_relative",
+    "extra_inflammation_relative",
+    "mood_noise_logit",
+)
+"""What comes from outside as a function of time: drug at the site, therapy, antidepressant, life, chance."""
+CIRCUIT_TABLE = "circuit.gain_table"
+STRUCTURAL = (
+    "receptor.trapping_share_fraction",
+    "signalling.disinhibition_weight_fraction",
+    "signalling.direct_weight_fraction",
+    "signalling.trapping_weight_fraction",
+    "signalling.drive_exponent",
+    "signalling.trkb_block_fraction",
+    "prefrontal.stabilisation_by_therapy_relative",
+    "prefrontal.homeostasis_rate_per_h",
+    "hippocampus.stabilisation_by_therapy_relative",
+    "hippocampus.homeostasis_rate_per_h",
+)
+"""Switches of mechanisms and whole exponents: constants of the compiled program."""
 
-_WAYS = {
-    Route.IV_BOLUS: "iv",
-    Route.IV_INFUSION: "iv",
-    Route.INTRAMUSCULAR: "intramuscular",
-    Route.SUBCUTANEOUS: "subcutaneous",
-    Route.SUBLINGUAL: "sublingual",
-    Route.ORAL: "oral",
-    Route.ORAL_EXTENDED_RELEASE: "oral_extended_release",
-}
+
+def state_names() -> tuple[str, ...]:
+    """Return every state as ``layer.field``, in the order of the layers."""
+    return tuple(f"{name}.{field}" for name, layer in LAYERS.items() for field in layer.State._fields)
 
 
-def way_of(drug: str, route: Route) -> str:
-    """Return the way into the body: the route, with the nasal device told from the drug."""
-    if route is Route.INTRANASAL:
-        return "nasal_spray" if drug == "esketamine" else "nasal_solution"
-    return _WAYS[route]
+def parameter_names() -> tuple[str, ...]:
+    """Return everything that the equations read beside states and drives."""
+    own = [f"{name}.{field}" for name, layer in LAYERS.items() for field in layer.Parameters._fields]
+    shares = [f"circuit.{field}" for field in Shares._fields]
+    return (*own, *shares, CIRCUIT_TABLE, *(f"start.{field}" for field in Start._fields))
 
 
-def parts_of(drugs: Collection[str]) -> tuple[str, ...]:
-    """Return which enantiomers are given: ``S``, ``R`` or both."""
-    shares = [find_drug(drug).s_fraction or 0.0 for drug in drugs]
-    return tuple(
-        part
-        for part, is_given in (("S", any(s > 0 for s in shares)), ("R", any(s < 1 for s in shares)))
-        if is_given
+def record(kind: Any, layer: str, values: Values) -> Any:
+    """Return a layer's record filled from values named ``layer.field``."""
+    return kind(*(values[f"{layer}.{field}"] for field in kind._fields))
+
+
+class Fast(NamedTuple):
+    """Everything that follows at once from states, drives and parameters."""
+
+    receptor: nmda.Outputs
+    circuit_gain_relative: Any
+    surge: surge.Outputs
+    signalling: signalling.Outputs
+    prefrontal: synapses.Outputs
+    hippocampus: synapses.Outputs
+    belief: belief.Outputs
+    dissociation: dissociation.Outputs
+
+
+class Layers(NamedTuple):
+    """States, parameters and inputs of every layer at one moment, by layer name."""
+
+    states: dict[str, Any]
+    parameters: dict[str, Any]
+    inputs: dict[str, Any]
+    fast: Fast
+
+
+def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
+    """Return every layer's state, parameters and inputs: states -> fast outputs -> inputs of the rates."""
+    x = {name: record(layer.State, name, state) for name, layer in LAYERS.items()}
+    p = {name: record(layer.Parameters, name, parameter) for name, layer in LAYERS.items()}
+    start = record(Start, "start", parameter)
+    loads, adapted = x["stress"], x["ssri"].adaptation_fraction
+    learning, site = drive["learning_relative"], drive["s_ketamine_site_umol_per_L"]
+
+    given: dict[str, Any] = {
+        "receptor": nmda.Inputs(drive["s_equivalents_site_umol_per_L"]),
+        "stress": stress.Inputs(drive["extra_stress_relative"], drive["extra_inflammation_relative"]),
+        "ssri": ssri.Inputs(drive["occupancy_fraction"]),
+        "dissociation": dissociation.Inputs(site),
+        "cardiovascular": cardiovascular.Inputs(site),
+        "sedation": sedation.Inputs(site),
+        "discomfort": discomfort.Inputs(site),
+    }
+    block = nmda.outputs(m, x["receptor"], given["receptor"], p["receptor"])
+    shares = record(Shares, "circuit", parameter)
+    gain = m.table2(
+        parameter[CIRCUIT_TABLE],
+        shares.pyramidal_nmda_share * block.pyramidal_block_fraction,
+        shares.interneuron_nmda_share * block.interneuron_block_fraction,
     )
-
-
-def record_of(parameters: ParameterSet, values: Mapping[str, Array]) -> Any:
-    """Return the record of a set's structure filled with individual values, each (P,)."""
-    return STRUCTURES[parameters.structure].record(**values)
-
-
-def check_covered(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
-    """Raise where a set cannot answer for a drug or a way, naming the sets that can."""
-    for dose in doses:
-        way = way_of(dose.drug, dose.route)
-        if dose.drug in parameters.drugs and way in parameters.ways:
-            continue
-        others = [
-            name
-            for name in set_names()
-            if (one := load_parameters(name)) and dose.drug in one.drugs and way in one.ways
-        ]
-        given = f"{dose.drug} {dose.route.value.replace('_', ' ')}"
-        cure = (
-            f"Sets that cover it: {', '.join(others)}." if others else "No set has pharmacokinetics for it."
+    given["surge"] = surge.Inputs(gain)
+    released = surge.outputs(m, x["surge"], given["surge"], p["surge"])
+    given["signalling"] = signalling.Inputs(
+        surge_relative=released.surge_relative,
+        pyramidal_block_fraction=block.pyramidal_block_fraction,
+        trapped_block_fraction=x["receptor"].trapped_block_fraction,
+        stress_relative=loads.stress_relative,
+        inflammation_relative=loads.inflammation_relative,
+        ssri_adaptation_fraction=adapted,
+    )
+    signals = signalling.outputs(m, x["signalling"], given["signalling"], p["signalling"])
+    regions = {}
+    for region in REGIONS:
+        given[region] = synapses.Inputs(
+            protein_relative=x["signalling"].protein_relative,
+            stress_relative=loads.stress_relative,
+            inflammation_relative=loads.inflammation_relative,
+            ssri_adaptation_fraction=adapted,
+            learning_relative=learning,
         )
-        covered = f"{' and '.join(parameters.drugs)} by {', '.join(parameters.ways)}"
-        message = f"The set {parameters.name!r} covers {covered}. Got {given}. {cure}"
-        raise InvalidInputError(message)
+        regions[region] = synapses.outputs(m, x[region], given[region], p[region])
+    given["belief"] = belief.Inputs(
+        protein_relative=x["signalling"].protein_relative,
+        resting_gate_relative=signals.resting_gate_relative,
+        severity_fraction=x["severity"].severity_fraction,
+        episode_severity_fraction=p["severity"].episode_severity_fraction,
+        learning_relative=learning,
+        stress_relative=loads.stress_relative,
+        usual_stress_relative=p["stress"].usual_stress_relative,
+    )
+    given["severity"] = severity.Inputs(
+        deficit_relative=mean_deficit(regions["prefrontal"], regions["hippocampus"]),
+        belief_fraction=x["belief"].belief_fraction,
+        ampa_fraction=x["signalling"].ampa_fraction,
+        expectancy_fraction=x["expectancy"].fast_fraction + x["expectancy"].slow_fraction,
+        mood_noise_logit=drive["mood_noise_logit"],
+        offset_logit=start.offset_logit,
+    )
+    fast = Fast(
+        receptor=block,
+        circuit_gain_relative=gain,
+        surge=released,
+        signalling=signals,
+        **regions,
+        belief=belief.outputs(m, x["belief"], given["belief"], p["belief"]),
+        dissociation=dissociation.outputs(m, x["dissociation"], given["dissociation"], p["dissociation"]),
+    )
+    return Layers(states=x, parameters=p, inputs=given, fast=fast)
 
 
-def wire_pk(
-    parameters: ParameterSet, values: Mapping[str, Array], given: Sequence[Given], *, patient_count: int
-) -> PkModel:
-    """Return the flows, inputs and observables of a batch of patients.
+def mean_deficit(prefrontal: synapses.Outputs, hippocampus: synapses.Outputs) -> Any:
+    """Return the synaptic deficit that mood feels: the mean of both regions."""
+    return 0.5 * (prefrontal.deficit_relative + hippocampus.deficit_relative)
+
+
+def rates(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str, Any]:
+    """Return the derivative of every state, per hour."""
+    all_of = connect(m, state, drive, parameter)
+    found: dict[str, Any] = {}
+    for name, layer in LAYERS.items():
+        arguments = (all_of.inputs[name],) if name in all_of.inputs else ()
+        changes = layer.rates(m, all_of.states[name], *arguments, all_of.parameters[name])
+        found |= {f"{name}.{field}": value for field, value in zip(changes._fields, changes, strict=True)}
+    return found
+
+
+def outputs(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str, Any]:
+    """Return every observable of the chain by its name in ``variables.csv``, scales aside."""
+    now = connect(m, state, drive, parameter)
+    x, p, fast = now.states, now.parameters, now.fast
+    felt, calm = fast.dissociation, x["sedation"].depth_fraction
+    start = record(Start, "start", parameter)
+    body = cardiovascular.outputs(m, x["cardiovascular"], p["cardiovascular"])
+    discomforts = discomfort.outputs(m, x["discomfort"], p["discomfort"])
+    read = severity.read_outs(
+        severity.ReadOutInputs(
+            belief_fraction=x["belief"].belief_fraction,
+            start_belief_fraction=start.belief_fraction,
+            ampa_fraction=x["signalling"].ampa_fraction,
+            plasticity_fraction=fast.belief.plasticity_fraction,
+            start_plasticity_fraction=start.plasticity_fraction,
+            deficit_relative=now.inputs["severity"].deficit_relative,
+            start_deficit_relative=start.deficit_relative,
+            severity_fraction=x["severity"].severity_fraction,
+            start_severity_fraction=p["severity"].episode_severity_fraction,
+            dissociation_fraction=felt.intensity_fraction,
+            sedation_fraction=calm,
+        ),
+        p["severity"],
+    )
+    return {
+        "s_equivalents_site_umol_per_L": drive["s_equivalents_site_umol_per_L"],
+        "s_ketamine_site_umol_per_L": drive["s_ketamine_site_umol_per_L"],
+        "nmda_block_interneuron_fraction": fast.receptor.interneuron_block_fraction,
+        "nmda_block_pyramidal_fraction": fast.receptor.pyramidal_block_fraction,
+        "nmda_trapped_fraction": x["receptor"].trapped_block_fraction,
+        "sert_occupancy_fraction": drive["occupancy_fraction"],
+        "circuit_gain_relative": fast.circuit_gain_relative,
+        "glutamate_surge_relative": x["surge"].glutamate_relative,
+        "glutamate_adaptation_relative": x["surge"].adaptation_relative,
+        "plasticity_drive_fraction": fast.signalling.drive_fraction,
+        "ampa_potentiation_fraction": x["signalling"].ampa_fraction,
+        "bdnf_relative": fast.signalling.bdnf_relative,
+        "trophic_tone_relative": fast.signalling.tone_relative,
+        "trkb_gate_relative": fast.signalling.gate_relative,
+        "mtorc1_relative": x["signalling"].mtorc1_relative,
+        "synaptic_protein_relative": x["signalling"].protein_relative,
+        "prefrontal_new_synapses_fraction": x["prefrontal"].new_fraction,
+        "prefrontal_synapses_fraction": fast.prefrontal.density_fraction,
+        "hippocampal_new_synapses_fraction": x["hippocampus"].new_fraction,
+        "hippocampal_synapses_fraction": fast.hippocampus.density_fraction,
+        "stress_relative": x["stress"].stress_relative,
+        "inflammation_relative": x["stress"].inflammation_relative,
+        "ssri_adaptation_fraction": x["ssri"].adaptation_fraction,
+        "window_of_plasticity_fraction": x["belief"].window_fraction,
+        "learning_relative": drive["learning_relative"],
+        "negative_belief_fraction": x["belief"].belief_fraction,
+        "expectancy_fraction": now.inputs["severity"].expectancy_fraction,
+        "mood_noise_logit": drive["mood_noise_logit"],
+        "severity_fraction": x["severity"].severity_fraction,
+        **read._asdict(),
+        "dissociation_fraction": felt.intensity_fraction,
+        "cadss_points": felt.cadss_points,
+        "depersonalisation_fraction": felt.depersonalisation_fraction,
+        "derealisation_fraction": felt.derealisation_fraction,
+        "time_distortion_fraction": felt.time_fraction,
+        "perception_fraction": felt.perception_fraction,
+        "relaxation_fraction": felt.relaxation_fraction,
+        "dissociation_tolerance_relative": x["dissociation"].tolerance_relative,
+        **body._asdict(),
+        "sedation_fraction": calm,
+        "moaas_points": sedation.outputs(m, x["sedation"]).moaas_points,
+        **discomforts._asdict(),
+    }
+
+
+def at_visit(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
+    """Return what a visit at which a drug is expected changes."""
+    del m
+    before = record(expectancy.State, "expectancy", state)
+    after = expectancy.after_visit(before, record(expectancy.Parameters, "expectancy", parameter))
+    return {f"expectancy.{field}": value for field, value in after._asdict().items()}
+
+
+def at_session(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
+    """Return what the start of a dosing session changes: its exposure counts from 0."""
+    del m, parameter
+    after = discomfort.at_session(record(discomfort.State, "discomfort", state))
+    return {f"discomfort.{field}": value for field, value in after._asdict().items()}
+
+
+def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the states before treatment and what the untreated episode fixes.
+
+    In the episode nothing moves: beliefs are those that its severity teaches, synapses are in balance with
+    its stress, and the offset makes the person's own severity stationary. A well person has the same offset,
+    the loads of usual life, and the lower of the two states that mood can rest in.
 
     Parameters
     ----------
-    parameters : ParameterSet
-    values : {field: array (P,) or ()}
-        Individual values; a value that is the same for every patient by construction is a scalar array, and
-        durations that are scalar become grid points. Fields that the set lacks are absent.
-    given : sequence of Given
-        Doses whose amounts are (P,) or shared.
-    patient_count : int
-        P.
+    m : maths namespace
+    parameter : {layer.field: value}
+        Without ``start``.
+    is_well : bool
+
+    Returns
+    -------
+    states : {layer.field: value}
+    start : {"start.field": value}
     """
-    structure = STRUCTURES[parameters.structure]
-    record = record_of(parameters, values)
-    count = patient_count
-    drugs = list(dict.fromkeys(one.dose.drug for one in given))
-    ways = list(dict.fromkeys(way_of(one.dose.drug, one.dose.route) for one in given))
-    parts = parts_of(drugs) if parameters.structure == "enantiomers" else ("S",)
-    inputs: list[Input] = []
-    total = np.zeros(count)
-    for one in given:
-        for node, amount, entry in _shares(structure, record, parts, parameters.structure, one.dose):
-            inputs.append(_input(node, np.broadcast_to(amount, (count,)), entry, one))
-        total = total + one.dose.amount_umol
-    flows = structure.flows(record, ways, parts)
-    system = assemble(flows, count)
-    known = set(system.nodes)
-    inputs = [item for item in inputs if item.node in known]
-    return PkModel(
-        system=system,
-        inputs=tuple(inputs),
-        observed=structure.observed(record, parts, parameters.site),
-        given_umol=total,
-        reaching_umol=_reaching(system, inputs),
+    p = {name: record(layer.Parameters, name, parameter) for name, layer in LAYERS.items()}
+    severe = p["severity"].episode_severity_fraction
+    ill = _rest(m, p, stress.episode(p["stress"]), severe)
+    push = severity.pressure(_pressure_inputs(ill), p["severity"])
+    start = Start(
+        offset_logit=severity.logit(m, severe) - push,
+        belief_fraction=ill["belief"].belief_fraction,
+        plasticity_fraction=p["belief"].resting_plasticity_fraction * ill["gate"],
+        deficit_relative=ill["deficit"],
     )
-
-
-def _shares(
-    structure: Structure, record: Any, parts: Collection[str], kind: str, dose: Dose
-) -> list[tuple[str, Array, Entry]]:
-    """Return (node, amount of it, how) for everything that one dose turns into."""
-    way = way_of(dose.drug, dose.route)
-    found = []
-    for part in parts:
-        share = _share_of(part, dose.drug) if kind == "enantiomers" else 1.0
-        if share == 0.0:
-            continue
-        for entry in structure.entries(way, record, part, dose) or ():
-            found.append((entry.node, share * dose.amount_umol * entry.fraction, entry))
-    return found
-
-
-def _share_of(part: str, drug: str) -> float:
-    s_fraction = find_drug(drug).s_fraction or 0.0
-    return s_fraction if part == "S" else 1.0 - s_fraction
-
-
-def _input(node: str, amount: Array, entry: Entry, one: Given) -> Input:
-    return Input(
-        node=node,
-        amount=amount,
-        start_h=one.dose.start_h,
-        duration_h=_plain(one.dose.duration_h if entry.duration_h is None else entry.duration_h),
-        lag_h=0.0 if entry.lag_h is None else _plain(entry.lag_h),
-        steady_interval_h=one.steady_interval_h,
-        steady_from_h=one.steady_from_h,
-    )
-
-
-def _plain(value: float | Array) -> float | Array:
-    """Return a number where all patients share it by construction, so that it may be a grid point."""
-    return float(value) if np.ndim(value) == 0 else value
-
-
-def _reaching(system: LinearSystem, inputs: Sequence[Input]) -> Array:
-    """Return the moles of ketamine that ever reach central plasma for the first time, (P,).
-
-    Walks each input node's depots: the share of what enters that flows on into a ketamine compartment.
-    """
-    arriving: dict[str, Array] = {}
-    centre = {
-        name for name in system.nodes if name.endswith("ketamine.central") and "norketamine" not in name
+    rest = _well(m, p, start) if is_well else ill
+    states = {name: rest[name] for name in LAYERS}
+    named = {
+        f"{name}.{field}": value for name, one in states.items() for field, value in one._asdict().items()
     }
-    total = np.zeros(system.patient_count)
-    for item in inputs:
-        if item.node not in arriving:
-            arriving[item.node] = _share_arriving(system, item.node, centre)
-        total = total + item.amount * arriving[item.node]
-    return total
+    return named, {f"start.{field}": value for field, value in start._asdict().items()}
 
 
-def _share_arriving(system: LinearSystem, node: str, centre: Collection[str]) -> Array:
-    """Return the share of what is in a node that will reach the centre, (P,), following first passes only.
-
-    A ketamine compartment that exchanges with the centre (a liver) gives back its share against elimination.
-    """
-    if node in centre:
-        return np.ones(system.patient_count)
-    out = [(target, rate) for source, target, rate, depletes in system.flows if source == node and depletes]
-    total = sum((rate for _, rate in out), np.zeros(system.patient_count))
-    share = np.zeros(system.patient_count)
-    for target, rate in out:
-        if (
-            target is not None
-            and not target.startswith("elsewhere")
-            and "norketamine" not in target
-            and target != node
-        ):
-            share = share + rate / np.where(total > 0, total, 1.0) * _share_arriving(system, target, centre)
-    return share
+ROUNDS_TO_WELL = 400
 
 
-_FIELDS_OF_WAYS = {
-    "intramuscular": ("intramuscular_",),
-    "subcutaneous": ("subcutaneous_",),
-    "nasal_spray": ("nasal_spray_", "gut_escape_"),
-    "nasal_solution": ("nasal_solution_", "oral_duration", "oral_rate", "oral_fraction"),
-    "sublingual": ("sublingual_",),
-    "oral": ("oral_duration", "oral_rate", "oral_fraction", "gut_escape_"),
-    "oral_extended_release": ("oral_extended_release_",),
-}
+def _well(m: Any, p: Mapping[str, Any], start: Start) -> dict[str, Any]:
+    """Follow mood and belief from no negative belief to where they rest, under the loads of usual life."""
+    loads = stress.usual(p["stress"])
+    rest = _rest(m, p, loads, 0.0 * start.offset_logit)
+    for _ in range(ROUNDS_TO_WELL):
+        y = severity.pressure(_pressure_inputs(rest), p["severity"]) + start.offset_logit
+        rest = _rest(m, p, loads, 1.0 / (1.0 + m.exp(-y)))
+    return rest
 
 
-def used_fields(parameters: ParameterSet, doses: Sequence[Dose]) -> tuple[str, ...]:
-    """Return the fields of a set that some doses make use of: absorption only of the ways given."""
-    ways = {way_of(dose.drug, dose.route) for dose in doses}
-    starts = {start for one in _FIELDS_OF_WAYS.values() for start in one}
-    wanted = tuple(start for way in ways for start in _FIELDS_OF_WAYS.get(way, ()))
-    parts = parts_of([dose.drug for dose in doses])
-    return tuple(
-        name
-        for name in parameters.rows
-        if (not name.startswith(tuple(starts)) or name.startswith(wanted))
-        and (name[:2] not in ("s_", "r_") or name[0].upper() in parts)
+def _rest(m: Any, p: Mapping[str, Any], loads: stress.State, lived: Any) -> dict[str, Any]:
+    """Return every layer at rest under some loads, with the beliefs that a lived severity teaches."""
+    none = 0.0 * lived
+    quiet = signalling.Inputs(none, none, none, loads.stress_relative, loads.inflammation_relative, none)
+    signals = signalling.outputs(m, signalling.initial(), quiet, p["signalling"])
+    taught = belief.Inputs(
+        protein_relative=none,
+        resting_gate_relative=signals.resting_gate_relative,
+        severity_fraction=lived,
+        episode_severity_fraction=p["severity"].episode_severity_fraction,
+        learning_relative=none,
+        stress_relative=loads.stress_relative,
+        usual_stress_relative=p["stress"].usual_stress_relative,
     )
+    found: dict[str, Any] = {
+        "receptor": nmda.initial(),
+        "surge": surge.initial(),
+        "stress": loads,
+        "signalling": signalling.initial(),
+        "ssri": ssri.initial(),
+        "belief": belief.initial(m, taught, p["belief"]),
+        "expectancy": expectancy.initial(),
+        "severity": severity.State(lived),
+        "dissociation": dissociation.initial(),
+        "cardiovascular": cardiovascular.initial(),
+        "sedation": sedation.initial(),
+        "discomfort": discomfort.initial(),
+        "gate": signals.resting_gate_relative,
+    }
+    seen = []
+    for region in REGIONS:
+        inputs = synapses.Inputs(none, loads.stress_relative, loads.inflammation_relative, none, none)
+        found[region] = synapses.initial(inputs, p[region])
+        seen.append(synapses.outputs(m, found[region], inputs, p[region]))
+    return {**found, "deficit": mean_deficit(*seen)}
 
 
-def totals(parts: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return {stem of a total: stems that add up to it}: both enantiomers, or the only one."""
-    found: dict[str, tuple[str, ...]] = {}
-    for stem in parts:
-        if stem[:2] in ("s_", "r_"):
-            found[stem[2:]] = (*found.get(stem[2:], ()), stem)
-    return found
-
-
-def record_fields(structure: str) -> dict[str, bool]:
-    """Return the fields of a structure's record and whether each may be absent."""
-    from dataclasses import MISSING
-
-    return {field.name: field.default is not MISSING for field in fields(STRUCTURES[structure].record)}
+def _pressure_inputs(rest: Mapping[str, Any]) -> severity.Inputs:
+    none = 0.0 * rest["deficit"]
+    return severity.Inputs(
+        deficit_relative=rest["deficit"],
+        belief_fraction=rest["belief"].belief_fraction,
+        ampa_fraction=none,
+        expectancy_fraction=none,
+        mood_noise_logit=none,
+        offset_logit=none,
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.mechanism.acute import cardiovascular
 from euthymia.mechanism.pk.covariates import allometric, first_pass_fraction, systemic_clearance
 from euthymia.model.parameters import ParameterRow, ParameterSet
+from euthymia.model.wiring import record
 from euthymia.population.patient import Patient
 from euthymia.streams import normals
 from euthymia.tables import read_table
@@ -33,27 +36,68 @@ def individual_values(
         Numbers of the virtual patients, which key their random effects; None for typical patients.
     seed : int
     """
-    effects = {} if numbers is None else _random_effects(parameters, numbers, seed)
+    effects = (
+        {}
+        if numbers is None
+        else _random_effects(parameters.rows, numbers, seed, correlations=parameters.correlations)
+    )
     values = {name: _drawn(row, effects.get(name)) for name, row in parameters.rows.items()}
     return _with_covariates(parameters, values, patients)
 
 
-def _random_effects(parameters: ParameterSet, numbers: NDArray[np.int64], seed: int) -> dict[str, Array]:
+def chain_values(
+    parameters: ParameterSet,
+    patients: Sequence[Patient],
+    *,
+    numbers: NDArray[np.int64] | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Return each patient's parameters behind the pharmacokinetics by ``layer.field``.
+
+    Structural ones are plain numbers, the rest (P,), or () where they are the same for everyone.
+    """
+    rows = parameters.chain
+    effects = {} if numbers is None else _random_effects(rows, numbers, seed)
+    values: dict[str, Any] = {
+        name: row.value if row.kind == "structural" else _drawn(row, effects.get(name))
+        for name, row in rows.items()
+    }
+    age_years = np.array([np.nan if one.age_years is None else one.age_years for one in patients])
+    is_hypertensive = np.array([bool(one.is_hypertensive) for one in patients])
+    if np.isnan(age_years).all() and not is_hypertensive.any():
+        return values
+    covariates = record(cardiovascular.Covariates, "cardiovascular", values)
+    for field in RISES:
+        values[field] = cardiovascular.for_person(
+            values[field], covariates, age_years=age_years, is_hypertensive=is_hypertensive
+        )
+    return values
+
+
+RISES = ("cardiovascular.largest_systolic_rise_mmHg", "cardiovascular.largest_diastolic_rise_mmHg")
+"""Fields that age and hypertension change."""
+
+
+def _random_effects(
+    rows: Mapping[str, ParameterRow],
+    numbers: NDArray[np.int64],
+    seed: int,
+    *,
+    correlations: Sequence[tuple[str, str, float]] = (),
+) -> dict[str, Array]:
     """Return standard normal effects by field; shared and correlated as the tables say."""
-    rows = parameters.rows
     own = [name for name, row in rows.items() if row.distribution != "fixed" and not row.draw_with]
     effects = {
-        name: normals(seed=seed, purpose="individual", field=f"{rows[name].layer}.{name}", patients=numbers)
+        name: normals(seed=seed, purpose="individual", field=rows[name].name, patients=numbers)
         for name in own
     }
-    effects |= _correlated(parameters, effects)
+    effects |= _correlated(correlations, effects)
     shared = {name: effects[row.draw_with] for name, row in rows.items() if row.draw_with}
     return effects | shared
 
 
-def _correlated(parameters: ParameterSet, effects: dict[str, Array]) -> dict[str, Array]:
+def _correlated(pairs: Sequence[tuple[str, str, float]], effects: dict[str, Array]) -> dict[str, Array]:
     """Return the effects of correlated fields, mixed by the Cholesky factor of their correlations."""
-    pairs = parameters.correlations
     names = list(dict.fromkeys(name for first, second, _ in pairs for name in (first, second)))
     matrix = np.eye(len(names))
     for first, second, correlation in pairs:

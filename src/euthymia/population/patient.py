@@ -26,6 +26,7 @@ class Patient:
     ancestry: str | None = None
     hepatic_class: str | None = None
     comedications: tuple[str, ...] = ()
+    is_hypertensive: bool | None = None
 
     @classmethod
     def create(
@@ -36,6 +37,7 @@ class Patient:
         ancestry: str | None = None,
         hepatic_class: str | None = None,
         comedications: Iterable[str] = (),
+        is_hypertensive: bool | None = None,
     ) -> Patient:
         """Return a patient after checking every field.
 
@@ -72,6 +74,7 @@ class Patient:
             ancestry=None if ancestry == "none stated" else ancestry,
             hepatic_class=hepatic_class,
             comedications=tuple(dict.fromkeys(comedications)),
+            is_hypertensive=is_hypertensive,
         )
 
 

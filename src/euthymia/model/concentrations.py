@@ -18,8 +18,8 @@ from euthymia.engine.linear import (
 )
 from euthymia.mechanism.pk.disposition import Observed
 from euthymia.model.parameters import ParameterSet
+from euthymia.model.pk import STRUCTURES, Given, PkModel, totals, wire_pk
 from euthymia.model.trajectory import Metrics
-from euthymia.model.wiring import STRUCTURES, Given, PkModel, totals, wire_pk
 
 Array = NDArray[np.float64]
 SESSION_GAP_H = 0.5

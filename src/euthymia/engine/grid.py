@@ -1,0 +1,59 @@
+"""The steps of a schedule: short after each mark, longer with time since it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.errors import invalid
+
+Array = NDArray[np.float64]
+
+FIRST_STEP_H = 0.02
+"""Length of the first step after a mark, in hours."""
+GROWTH = 0.25
+"""What a step gains per hour since the mark: each is about a quarter longer than the one before."""
+LONGEST_STEP_H = 6.0
+
+
+def make_grid(start_h: float, end_h: float, marks_h: Iterable[float], *, fineness: float = 1.0) -> Array:
+    """Return the ascending times between which all patients are stepped, (steps + 1,), in hours.
+
+    From each mark on, steps have the length clip(h0 + growth x time since the mark, h0, longest), shrunk
+    together so that the next mark is met exactly. The grid depends on the schedule alone.
+
+    Parameters
+    ----------
+    start_h, end_h : float
+        Both are marks.
+    marks_h : iterable of float
+        Starts and ends of inputs, visits: every time at which something jumps or bends. Those outside
+        start and end are left out.
+    fineness : float
+        Number of sub-steps per step; 2 halves every step.
+    """
+    if not (np.isfinite(start_h) and np.isfinite(end_h) and start_h < end_h):
+        raise invalid("end_h", must="finite and after start_h", got=f"{start_h} to {end_h}")
+    if not (np.isfinite(fineness) and fineness > 0):
+        raise invalid("fineness", must="above 0", got=fineness)
+    marks = np.asarray([float(mark) for mark in marks_h], float)
+    if not np.isfinite(marks).all():
+        raise invalid("marks_h", must="finite hours", got="NaN or infinity")
+    inner = marks[(marks > start_h) & (marks < end_h)]
+    stops = np.unique(np.concatenate([[start_h], inner, [end_h]]))
+    pieces = [_between(float(a), float(b), fineness) for a, b in pairwise(stops)]
+    return np.concatenate([*pieces, stops[-1:]])
+
+
+def _between(start: float, end: float, fineness: float) -> Array:
+    """Return the grid from one mark to the next, the latter left out."""
+    since = [0.0]
+    while since[-1] < end - start:
+        since.append(since[-1] + min(FIRST_STEP_H + GROWTH * since[-1], LONGEST_STEP_H))
+    shape = np.asarray(since) * ((end - start) / since[-1])
+    count = max(int(np.ceil((len(shape) - 1) * fineness - 1e-9)), 1)
+    places = np.arange(count) * ((len(shape) - 1) / count)
+    return start + np.interp(places, np.arange(len(shape)), shape)

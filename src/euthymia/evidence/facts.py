@@ -1,0 +1,119 @@
+"""Published facts about the chain after pharmacokinetics, and how each is compared with the model.
+
+A table of facts holds what was printed; beside it a table of runs says, for every fact, what is run, what is
+read off and between which bounds it should lie, or why it cannot be compared. Nothing here runs the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+
+from euthymia.citations import load_sources
+from euthymia.evidence.check import require_sound, split_keys
+from euthymia.evidence.fact_check import fact_problems
+from euthymia.evidence.fact_records import FactRow, FactRun, read_run
+from euthymia.evidence.records import Role
+from euthymia.evidence.select import require_fittable
+from euthymia.tables import Row, read_table
+
+MECHANISM = "evidence/mechanism/quantities"
+ACUTE = "evidence/safety/acute_effects"
+
+# Observables that the tables name; a name may go once variables.csv has it.
+_PLANNED_VARIABLES = frozenset(
+    """
+    s_equivalents_site_umol_per_L s_ketamine_site_umol_per_L
+    nmda_block_interneuron_fraction nmda_block_pyramidal_fraction circuit_gain_relative
+    glutamate_surge_relative plasticity_drive_fraction ampa_potentiation_fraction
+    bdnf_relative mtorc1_relative synaptic_protein_relative
+    prefrontal_new_synapses_fraction prefrontal_synapses_fraction
+    hippocampal_new_synapses_fraction hippocampal_synapses_fraction
+    window_of_plasticity_fraction negative_belief_fraction expectancy_logit severity_fraction
+    madrs_points hamd17_points qids_sr16_points phq9_points bdi_points
+    rumination_relative flexibility_relative anhedonia_relative clarity_relative
+    sert_occupancy_fraction ssri_adaptation_fraction stress_relative inflammation_relative
+    gamma_index_relative
+    dissociation_fraction cadss_points depersonalisation_fraction derealisation_fraction
+    time_distortion_fraction perception_fraction relaxation_fraction
+    systolic_rise_mmHg diastolic_rise_mmHg heart_rate_rise_per_min
+    sedation_fraction moaas_score
+    nausea_probability dizziness_probability headache_probability anxiety_probability
+    """.split()
+)
+
+
+@cache
+def load_mechanism_facts() -> tuple[FactRow, ...]:
+    """Return the shipped facts from block to synapse, mood and antidepressants, of every role."""
+    return _load(MECHANISM)
+
+
+@cache
+def load_acute_facts() -> tuple[FactRow, ...]:
+    """Return the shipped facts on what happens during a session, of every role."""
+    return _load(ACUTE)
+
+
+def _load(stem: str) -> tuple[FactRow, ...]:
+    rows, runs = read_table(f"{stem}.csv"), read_table(f"{stem}_runs.csv")
+    return read_facts(stem, rows, runs, sources=load_sources(), variables=known_variables())
+
+
+def known_variables() -> frozenset[str]:
+    """Return the names of observables that a run may use."""
+    return _PLANNED_VARIABLES | {row["name"] for row in read_table("variables.csv")}
+
+
+def read_facts(
+    table: str,
+    rows: Sequence[Row],
+    runs: Sequence[Row],
+    *,
+    sources: Collection[str],
+    variables: Collection[str],
+) -> tuple[FactRow, ...]:
+    """Return facts from their two tables.
+
+    Raises
+    ------
+    InvalidInputError
+        If any check fails, with every problem on its own line.
+    """
+    require_sound(f"{table}.csv", fact_problems(rows, runs, sources=sources, variables=variables))
+    by_id: dict[str, list[FactRun]] = {}
+    for run in runs:
+        by_id.setdefault(run["row_id"], []).append(read_run(run))
+    return tuple(_fact(row, tuple(by_id[row["row_id"]])) for row in rows)
+
+
+def comparable_runs(rows: Iterable[FactRow]) -> tuple[FactRun, ...]:
+    """Return every run of some facts that can be compared with the model, of any role."""
+    return tuple(run for row in rows for run in row.runs if run.is_comparable)
+
+
+def runs_to_fit(rows: Iterable[FactRow]) -> tuple[FactRun, ...]:
+    """Return the comparable runs of facts that are to be fitted.
+
+    Raises
+    ------
+    InvalidInputError
+        If a row may only be predicted or shown.
+    """
+    chosen = tuple(rows)
+    for row in chosen:
+        require_fittable(row)
+    return comparable_runs(chosen)
+
+
+def _fact(row: Row, runs: tuple[FactRun, ...]) -> FactRow:
+    return FactRow(
+        row_id=row["row_id"],
+        role=Role(row["role"]),
+        source_keys=split_keys(row["source_key"]),
+        citation=row["citation"],
+        url=row["url"],
+        confidence=row["confidence"],
+        runs=runs,
+        printed=row,
+    )

@@ -1,0 +1,1 @@
+"""Acute effects, within the hour: dissociation, pressure, sedation, discomfort."""

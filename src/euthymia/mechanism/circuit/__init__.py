@@ -1,0 +1,1 @@
+"""Circuit: pyramidal cells and interneurons of one cortical node while their NMDA currents are blocked."""

@@ -1,0 +1,1 @@
+"""What surrounds ketamine or is compared with it."""

@@ -1,0 +1,1 @@
+"""Receptors: block of NMDA current, and reversible occupancy of transporters."""

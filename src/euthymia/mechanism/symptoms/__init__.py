@@ -1,0 +1,1 @@
+"""Symptoms: the window of change, beliefs, expectancy, severity, and how scales see it."""
