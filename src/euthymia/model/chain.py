@@ -453,7 +453,8 @@ def _taught(stretches: Sequence[Learning], times_h: Array, is_left: Flags) -> tu
     """Return learning per hour and its slope: exp(-t / T_s) while a session lasts."""
     value, slope = np.zeros(len(times_h)), np.zeros(len(times_h))
     for start, end, height, time in stretches:
-        now = height * np.exp(-(times_h - start) / time) * _inside(start, end, times_h, is_left)
+        now = height * np.exp(-np.maximum(times_h - start, 0.0) / time)
+        now = now * _inside(start, end, times_h, is_left)
         value += now
         slope -= now / time
     return value, slope
