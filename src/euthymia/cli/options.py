@@ -43,10 +43,26 @@ Comedication = Annotated[
         show_default=False,
     ),
 ]
+Hypertension = Annotated[
+    bool, typer.Option("--hypertension", help="History of hypertension: larger rises of pressure.")
+]
+Setting = Annotated[
+    str, typer.Option("--setting", help="What patients expect: open, saline, midazolam or none.")
+]
+Engine = Annotated[
+    str, typer.Option("--engine", help="numpy, or reference: SciPy's LSODA, slow, patient by patient.")
+]
+Scales = Annotated[
+    str,
+    typer.Option("--scales", metavar="NAME,...", help="Scales of mood to report, such as madrs,phq9."),
+]
 Days = Annotated[
     float | None,
     typer.Option(
-        "--days", metavar="D", help="Horizon; left out: 48 h after the last dose.", show_default=False
+        "--days",
+        metavar="D",
+        help="Horizon; left out: a week after the last item, 48 h after the last dose for concentrations.",
+        show_default=False,
     ),
 ]
 Unit = Annotated[

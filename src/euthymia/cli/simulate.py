@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from euthymia.cli import options, show
-from euthymia.errors import ResultWarning, invalid, unknown
+from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
 
 if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
@@ -34,7 +35,23 @@ def simulate(
     ancestry: options.Ancestry = None,
     hepatic: options.Hepatic = None,
     comedication: options.Comedication = None,
+    hypertension: options.Hypertension = False,
     days: options.Days = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            metavar="REGIMEN",
+            help="Another regimen beside it; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    setting: options.Setting = "open",
+    scales: options.Scales = "madrs",
+    engine: options.Engine = "numpy",
+    concentrations: Annotated[
+        bool, typer.Option("--concentrations", help="Stop at concentrations and exposure.")
+    ] = False,
     times: Annotated[
         str | None,
         typer.Option("--times", metavar="H,H,...", help="Hours to report, ascending.", show_default=False),
@@ -64,12 +81,12 @@ def simulate(
     csv: options.Csv = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Simulate concentrations and exposure after a regimen.
+    """Simulate a regimen from dose to mood: concentrations, brain, symptoms and acute effects.
 
-    Example: euthymia simulate "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8" --patients 1000
+    Example: euthymia simulate "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 6" --days 60 --patients 500
     --report out.html
     """
-    from euthymia.files.results import check_out, write_result
+    from euthymia.files.results import check_out
     from euthymia.files.writing import check_writable
     from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.model.variables import CONCENTRATION_UNITS
@@ -87,29 +104,104 @@ def simulate(
     chosen = load_parameters(parameters).with_overrides(
         dict(parse_override(text) for text in overrides or ())
     )
-    patient = Patient.create(
+    person = Patient.create(
         weight_kg=weight_kg,
         age_years=age_years,
         ancestry=ancestry,
         hepatic_class=hepatic,
         comedications=comedication or (),
+        is_hypertensive=hypertension or None,
     )
-    wanted_h = None if times is None else _numbers("--times", times)
+    asked = Asked(
+        chosen=chosen,
+        patient=person,
+        patients=patients,
+        seed=seed,
+        times_h=None if times is None else _numbers("--times", times),
+        days=days,
+        variables=variables,
+        observe=observe,
+        drug=drug,
+        unit=unit,
+        command=tuple(context.obj or ["simulate", regimen]),
+        out=out,
+        report=report,
+        is_json=json,
+        is_csv=csv,
+        is_quiet=quiet,
+        with_individuals=individuals,
+    )
+    if concentrations or _is_file(regimen) or not chosen.chain:
+        if compare:
+            message = "'--compare' needs the whole chain: a regimen in words and a set with both enantiomers."
+            raise InvalidInputError(message)
+        if not concentrations and not _is_file(regimen):
+            show.note(f"note: the set {chosen.name} ends at concentrations.", is_quiet=quiet)
+        _only_concentrations(regimen, asked)
+        return
+    from euthymia.cli.chain import simulate_chain
+
+    simulate_chain([regimen, *(compare or ())], asked, setting=setting, scales=scales, engine=engine)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a call of the command asks for, whatever is simulated."""
+
+    chosen: ParameterSet
+    patient: Patient
+    patients: int | None
+    seed: int
+    times_h: list[float] | None
+    days: float | None
+    variables: str | None
+    observe: str
+    drug: str
+    unit: str
+    command: tuple[str, ...]
+    out: Path | None
+    report: Path | None
+    is_json: bool
+    is_csv: bool
+    is_quiet: bool
+    with_individuals: bool
+
+
+def _only_concentrations(regimen: str, asked: Asked) -> None:
+    from euthymia.files.results import write_result
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
         course, recorded = _run(
-            regimen, chosen, patient, patients, seed, wanted_h, days, variables, observe, drug, is_quiet=quiet
+            regimen,
+            asked.chosen,
+            asked.patient,
+            asked.patients,
+            asked.seed,
+            asked.times_h,
+            asked.days,
+            asked.variables,
+            asked.observe,
+            asked.drug,
+            is_quiet=asked.is_quiet,
         )
     said = [str(one.message) for one in caught if issubclass(one.category, ResultWarning)]
-    show.warn([*said, *course.warnings], is_quiet=quiet)
-    command = list(context.obj or ["simulate", regimen])
-    _to_standard_output(recorded, unit, command, is_json=json, is_csv=csv, with_individuals=individuals)
-    if out is not None:
-        for path in write_result(recorded, out, unit=unit, command=command):
-            show.note(f"Wrote {path}", is_quiet=quiet)
-    if report is not None:
-        _write_report(course, chosen, unit, report)
-        show.note(f"Wrote {report}", is_quiet=quiet)
+    show.warn([*said, *course.warnings], is_quiet=asked.is_quiet)
+    command = list(asked.command)
+    _to_standard_output(
+        recorded,
+        asked.unit,
+        command,
+        is_json=asked.is_json,
+        is_csv=asked.is_csv,
+        with_individuals=asked.with_individuals,
+    )
+    if asked.out is not None:
+        for path in write_result(recorded, asked.out, unit=asked.unit, command=command):
+            show.note(f"Wrote {path}", is_quiet=asked.is_quiet)
+    if asked.report is not None:
+        _write_report(course, asked.chosen, asked.unit, asked.report)
+        show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
 
 
 def _run(
@@ -145,7 +237,7 @@ def _run(
                 seed=seed,
                 times_h=times_h,
                 days=days,
-                variables=_variables(variables, observe, chosen, drugs),
+                variables=concentration_names(variables, observe, chosen, drugs),
                 on_done=on_done,
             )
         return course, course
@@ -164,7 +256,7 @@ def _run(
             times_h=times_h if times_h is not None else events.times_h,
             is_dense=True,
             days=days,
-            variables=_variables(variables, observe, chosen, drugs),
+            variables=concentration_names(variables, observe, chosen, drugs),
             regimen=events.text,
             on_done=on_done,
         )
@@ -181,7 +273,7 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _variables(asked: str | None, observe: str, chosen: ParameterSet, drugs: list[str]) -> list[str]:
+def concentration_names(asked: str | None, observe: str, chosen: ParameterSet, drugs: list[str]) -> list[str]:
     """Return the stems to show: totals (or the one enantiomer given) at the sites asked for."""
     from euthymia.population.request import offered_stems
 

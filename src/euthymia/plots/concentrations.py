@@ -126,7 +126,7 @@ def _draw(figure: go.Figure, panel: Panel, *, row: int, seen: set[str]) -> None:
                     x=np.concatenate([curve.times_h, curve.times_h[::-1]]),
                     y=np.concatenate([curve.high, curve.low[::-1]]),
                     fill="toself",
-                    fillcolor=_faint(colour),
+                    fillcolor=faint(colour),
                     line={"width": 0},
                     hoverinfo="skip",
                     legendgroup=curve.label,
@@ -190,7 +190,8 @@ def _draw_points(
     seen.add(points.label)
 
 
-def _faint(colour: str) -> str:
+def faint(colour: str) -> str:
+    """Return a colour as faint as a band."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red},{green},{blue},{BAND_OPACITY})"
 

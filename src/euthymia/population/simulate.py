@@ -278,6 +278,11 @@ def _span(plan: Regimen | None, days: float | None, wanted: Array | None, life: 
     return start_h, days * DAY_H
 
 
+def default_days(plan: Regimen) -> float:
+    """Return the horizon of a regimen in days where none is asked for."""
+    return _span(plan, None, None, Life())[1] / DAY_H
+
+
 def _length_h(item: Order | TherapySession) -> float:
     return (item.duration_min or 0.0) / 60.0
 

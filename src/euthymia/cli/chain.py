@@ -1,0 +1,340 @@
+"""``euthymia simulate`` for the whole chain: what is run, and what a terminal shows of it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.cli import show
+from euthymia.errors import InvalidInputError, ResultWarning
+
+if TYPE_CHECKING:
+    from euthymia.cli.simulate import Asked
+    from euthymia.model.scales import Scale
+    from euthymia.model.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+MOST_COMPARED = 5
+SESSION_HEADS = (
+    "CADSS",
+    "at (min)",
+    "systolic (mmHg)",
+    "diastolic",
+    "at (min)",
+    "heart rate (/min)",
+    "MOAA/S",
+    "nausea",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One regimen with what its effect is made of: the same people without drug, and without hope too."""
+
+    course: Trajectory
+    no_drug: Trajectory | None
+    nothing: Trajectory | None
+
+
+def simulate_chain(regimens: Sequence[str], asked: Asked, *, setting: str, scales: str, engine: str) -> None:
+    """Run regimens side by side and show, write and report them."""
+    from euthymia.model.scales import find_scale
+
+    if len(regimens) > MOST_COMPARED + 1:
+        message = f"'--compare' may be given {MOST_COMPARED} times at most. Got {len(regimens) - 1}."
+        raise InvalidInputError(message)
+    kinds = [find_scale(name.strip()) for name in scales.split(",") if name.strip()]
+    if not kinds:
+        message = "'--scales' must name a scale, such as madrs or madrs,phq9. Got nothing."
+        raise InvalidInputError(message)
+    runs = _runs(regimens, asked, setting=setting, engine=engine)
+    for run in runs:
+        show.warn(run.course.warnings, is_quiet=asked.is_quiet)
+    if asked.is_json or asked.is_csv:
+        _machine_readable(runs, asked, kinds)
+    else:
+        _print(runs, kinds, asked)
+    _write(runs, asked, kinds)
+
+
+def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -> list[Run]:
+    from euthymia.dosing.drug import find_drug
+    from euthymia.dosing.notation import parse_regimen
+    from euthymia.population.simulate import simulate
+
+    plans = [parse_regimen(text) for text in regimens]
+    days = asked.days
+    if days is None and len(plans) > 1:
+        from euthymia.population.simulate import default_days
+
+        days = max(default_days(plan) for plan in plans)
+    found = []
+    for plan in plans:
+        drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
+        common: dict[str, Any] = {
+            "patients": asked.patients,
+            "patient": asked.patient,
+            "parameters": asked.chosen,
+            "seed": asked.seed,
+            "times_h": asked.times_h,
+            "days": days,
+            "engine": engine,
+        }
+        with warnings.catch_warnings():
+            # the same warnings stand in the result, and are shown from there
+            warnings.simplefilter("ignore", ResultWarning)
+            with show.progress("Simulating", is_quiet=asked.is_quiet) as on_done:
+                course = simulate(
+                    plan, setting=setting, variables=_wanted(asked, drugs), on_done=on_done, **common
+                )
+            parts = (None, None)
+            if drugs and engine == "numpy" and not (asked.is_json or asked.is_csv):
+                parts = _parts(plan, drugs, asked, setting=setting, common=common)
+        found.append(Run(course=course, no_drug=parts[0], nothing=parts[1]))
+    return found
+
+
+def _parts(plan: Any, drugs: Sequence[str], asked: Asked, *, setting: str, common: Any) -> Any:
+    """Return the same people at the same visits without drug, and without drug or hope."""
+    from euthymia.population.simulate import simulate
+
+    count = asked.patients or 1
+    none = np.zeros((count, sum(1 for dose in plan.doses(70.0) if dose.drug in drugs)))
+    mood: dict[str, Any] = {"variables": ["severity_fraction", "madrs_points"], "factors": none, **common}
+    return (simulate(plan, setting=setting, **mood), simulate(plan, setting="none", **mood))
+
+
+def _wanted(asked: Asked, drugs: Sequence[str]) -> list[str] | None:
+    """Return the observables to keep: those named, or all of the chain beside totals of concentrations."""
+    from euthymia.cli.simulate import concentration_names
+    from euthymia.model.variables import variables
+    from euthymia.population.simulate import CHAIN_LAYERS
+
+    chain = [stem for stem, one in variables().items() if one.layer in CHAIN_LAYERS]
+    named = asked.variables
+    if named is not None and named != "all":
+        needed = _shown_on_terminal() if not (asked.is_json or asked.is_csv or asked.out) else ()
+        return list(dict.fromkeys([name.strip() for name in named.split(",") if name.strip()] + list(needed)))
+    return [*(concentration_names(named, asked.observe, asked.chosen, list(drugs)) if drugs else ()), *chain]
+
+
+def _shown_on_terminal() -> tuple[str, ...]:
+    return (
+        "severity_fraction",
+        "madrs_points",
+        "cadss_points",
+        "systolic_rise_mmHg",
+        "diastolic_rise_mmHg",
+        "heart_rate_rise_per_min",
+        "moaas_points",
+        "nausea_probability",
+        "window_of_plasticity_fraction",
+    )
+
+
+# --- terminal ----------------------------------------------------------------------------------------
+
+
+def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
+    """Print mood by day, what it is made of, the first session, and outcomes of many patients."""
+    first = runs[0].course
+    made = first.provenance
+    count = len(first.patients)
+    who = "typical patient" if first.patients == ("typical",) else f"{count} virtual patients"
+    changed = [f"{key}={value:g}" for key, value in made.overrides.items()]
+    low, high = made.weight_kg
+    weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"
+    print(
+        f"{', '.join((who, weight, *made.covariates))}; set {', '.join((made.parameters, *changed))}; "
+        f"{made.horizon_h / 24.0:g} days; seed {made.seed}; engine {made.engine}; euthymia {made.version}"
+    )
+    for kind in kinds:
+        _print_mood(runs, kind)
+    _print_made_of(runs)
+    _print_session(runs)
+    if count > 1:
+        _print_outcomes(runs, kinds, asked)
+    print(
+        "Constants behind the concentrations are set by hand or assumed, not calibrated yet: shapes before "
+        "sizes."
+    )
+    print(show.NOT_A_DEVICE)
+
+
+def day_label(day: float) -> str:
+    """Return a day as a heading: hours below one day."""
+    return f"{day * 24:.0f} h" if day < 1 else f"day {round(day, 1):g}"
+
+
+def _spread(values: Array, *, is_typical: bool, digits: int = 2) -> str:
+    return show.spread(np.quantile(values, (0.05, 0.5, 0.95)), digits=digits, is_typical=is_typical)
+
+
+def _print_mood(runs: Sequence[Run], kind: Scale) -> None:
+    from euthymia.mechanism.symptoms.scales import expected
+    from euthymia.population.summary import days_within, value_at
+
+    days = days_within(runs[0].course)
+    rows = []
+    for run in runs:
+        severity = value_at(run.course, "severity_fraction", [0.0, *(day * 24.0 for day in days)])
+        severity[:, 0] = run.course["severity_fraction"][:, 0]
+        points = expected(severity, kind.map)
+        is_typical = len(run.course.patients) == 1
+        rows.append(
+            [
+                run.course.provenance.regimen,
+                _spread(points[:, 0], is_typical=is_typical),
+                *(_signed(points[:, at] - points[:, 0], is_typical) for at in range(1, points.shape[1])),
+            ]
+        )
+    heads = (f"{kind.name}, change", "start", *(day_label(day) for day in days))
+    show.table(heads, rows, right=tuple(range(1, len(heads))))
+
+
+def _signed(values: Array, is_typical: bool) -> str:  # noqa: FBT001 - two words, one meaning
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    return f"{middle:+.1f}" if is_typical else f"{middle:+.1f} ({low:+.0f}; {high:+.0f})"
+
+
+def made_of(run: Run, day: float) -> tuple[float, float, float] | None:
+    """Return the mean change of MADRS by a day that is due to drug, expectancy and natural course."""
+    from euthymia.population.summary import value_at
+
+    if run.no_drug is None or run.nothing is None:
+        return None
+    times = [day * 24.0]
+    full, hope, none = (
+        float(value_at(one, "madrs_points", times).mean()) for one in (run.course, run.no_drug, run.nothing)
+    )
+    start = float(run.nothing["madrs_points"][:, 0].mean())
+    return full - hope, hope - none, none - start
+
+
+def _print_made_of(runs: Sequence[Run]) -> None:
+    from euthymia.population.summary import days_within
+
+    rows = []
+    for run in runs:
+        for day in days_within(run.course, (1.0, 7.0, 28.0)):
+            parts = made_of(run, day)
+            if parts:
+                rows.append(
+                    [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
+                )
+    if rows:
+        heads = ("mean change of MADRS made of", "", "drug", "expectancy", "natural course")
+        show.table(heads, rows, right=(2, 3, 4))
+
+
+def session_cells(course: Trajectory, session: int = 0) -> list[str]:
+    """Return peaks of one session in the order of ``SESSION_HEADS``."""
+    from euthymia.population.summary import peak_of_session
+
+    is_typical = len(course.patients) == 1
+
+    def cell(name: str, *, is_lowest: bool = False) -> tuple[str, str]:
+        peak = peak_of_session(course, name, session=session, is_lowest=is_lowest)
+        return _spread(peak.value, is_typical=is_typical), f"{np.median(peak.minutes):.0f}"
+
+    cadss, cadss_at = cell("cadss_points")
+    systolic, pressure_at = cell("systolic_rise_mmHg")
+    diastolic, _ = cell("diastolic_rise_mmHg")
+    rate, _ = cell("heart_rate_rise_per_min")
+    awake, _ = cell("moaas_points", is_lowest=True)
+    nausea = np.median(peak_of_session(course, "nausea_probability", session=session).value)
+    return [cadss, cadss_at, systolic, diastolic, pressure_at, rate, awake, f"{nausea:.0%}"]
+
+
+def _print_session(runs: Sequence[Run]) -> None:
+    rows = [
+        [run.course.provenance.regimen, *session_cells(run.course)]
+        for run in runs
+        if run.course.session_starts_h
+    ]
+    if rows:
+        heads = ("first session, largest (MOAA/S lowest)", *SESSION_HEADS)
+        show.table(heads, rows, right=tuple(range(1, len(heads))))
+
+
+def _print_outcomes(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
+    from euthymia.population.summary import days_within, outcomes
+
+    days = days_within(runs[0].course, (1.0, 7.0, 14.0, 28.0))
+    rows = []
+    for run in runs:
+        for kind in kinds:
+            found = outcomes(run.course, kind, days, parameters=asked.chosen)
+            for definition in dict.fromkeys(one.definition for one in found):
+                shares = [one.share for one in found if one.definition == definition]
+                rows.append(
+                    [run.course.provenance.regimen, definition, *(f"{share:.0%}" for share in shares)]
+                )
+    heads = ("patients as rated", "", *(day_label(day) for day in days))
+    show.table(heads, rows, right=tuple(range(2, len(heads))))
+
+
+# --- machines and files --------------------------------------------------------------------------------
+
+
+def _document(run: Run, asked: Asked, kinds: Sequence[Scale]) -> dict[str, Any]:
+    from euthymia.files.results import simulation_json
+    from euthymia.population.summary import days_within, outcomes
+
+    document = simulation_json(
+        run.course, unit=asked.unit, command=asked.command, with_individuals=asked.with_individuals
+    )
+    if "severity_fraction" in run.course.values and len(run.course.patients) > 1:
+        days = days_within(run.course, (1.0, 7.0, 14.0, 28.0))
+        document["outcomes"] = [
+            {"day": one.day, "scale": one.scale, "definition": one.definition, "share": one.share}
+            for kind in kinds
+            for one in outcomes(run.course, kind, days, parameters=asked.chosen)
+        ]
+    return document
+
+
+def _machine_readable(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
+    from euthymia.files.results import dump_json, quantile_table
+
+    if asked.is_json:
+        document = _document(runs[0], asked, kinds)
+        if len(runs) > 1:
+            document["compared"] = [_document(run, asked, kinds) for run in runs[1:]]
+        sys.stdout.write(dump_json(document))
+        return
+    import polars
+
+    frames = [
+        (
+            run.course.to_polars(unit=asked.unit)
+            if asked.with_individuals
+            else quantile_table(run.course, unit=asked.unit)
+        ).with_columns(polars.lit(run.course.provenance.regimen).alias("regimen"))
+        for run in runs
+    ]
+    frame = polars.concat(frames)
+    sys.stdout.write((frame if len(runs) > 1 else frame.drop("regimen")).write_csv())
+
+
+def _write(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
+    from euthymia.files.results import write_result
+
+    if asked.out is not None:
+        if len(runs) > 1:
+            show.note("note: '--out' holds the first regimen only.", is_quiet=asked.is_quiet)
+        for path in write_result(runs[0].course, asked.out, unit=asked.unit, command=list(asked.command)):
+            show.note(f"Wrote {path}", is_quiet=asked.is_quiet)
+    if asked.report is not None:
+        from euthymia.cli.chain_report import chain_report
+        from euthymia.files.writing import write_whole
+
+        html = chain_report(runs, asked.chosen, kinds=kinds, unit=asked.unit)
+        write_whole(asked.report, lambda target: target.write_text(html, encoding="utf-8"))
+        show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)

@@ -1,0 +1,421 @@
+"""The report of the whole chain: all links on one time axis, the hours of a session, plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.cli import reports, show
+from euthymia.cli.chain import SESSION_HEADS, Run, day_label, made_of, session_cells
+from euthymia.files.report import Section, TableBlock, render_report
+from euthymia.model.parameters import ParameterSet
+from euthymia.model.variables import find_variable
+from euthymia.plots.chain import ChainPanel, Line, Marks, chain_figure, session_figure
+from euthymia.plots.concentrations import library, to_html
+
+if TYPE_CHECKING:
+    from euthymia.model.scales import Scale
+    from euthymia.model.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+LINKS: tuple[tuple[str, str, float | None], ...] = (
+    ("s_equivalents_site", "Blockers at the site", 0.0),
+    ("nmda_block_interneuron_fraction", "NMDA block,<br>interneurons", 0.0),
+    ("glutamate_surge_relative", "Glutamate", 1.0),
+    ("ampa_potentiation_fraction", "AMPA", 0.0),
+    ("bdnf_relative", "BDNF", 1.0),
+    ("synaptic_protein_relative", "Synaptic protein", 0.0),
+    ("prefrontal_new_synapses_fraction", "New synapses,<br>prefrontal", 0.0),
+    ("prefrontal_synapses_fraction", "All synapses,<br>prefrontal", None),
+    ("window_of_plasticity_fraction", "Window", 0.0),
+    ("negative_belief_fraction", "Negative beliefs", None),
+    ("expectancy_fraction", "Expectancy", 0.0),
+    ("madrs_points", "MADRS", 0.0),
+)
+"""Panels of the chain: observable, short name, and a value that the axis keeps in view."""
+SESSION_LINKS: tuple[tuple[str, str, float | None], ...] = (
+    ("s_ketamine_site", "S-ketamine at the site", 0.0),
+    ("cadss_points", "Dissociation, CADSS", 0.0),
+    ("systolic_rise_mmHg", "Systolic pressure, rise", 0.0),
+    ("diastolic_rise_mmHg", "Diastolic pressure, rise", 0.0),
+    ("heart_rate_rise_per_min", "Heart rate, rise", 0.0),
+    ("moaas_points", "Alertness, MOAA/S", None),
+    ("relaxation_fraction", "Relaxation", 0.0),
+    ("nausea_probability", "Nausea so far", 0.0),
+)
+INDIVIDUALS = 12
+WINDOW_OPEN = 0.1
+"""Opening from which the window is shaded."""
+SESSION_HOURS = 4.0
+
+
+def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequence[Scale], unit: str) -> str:
+    """Return the report of one regimen, or of several beside each other, as HTML."""
+    first = runs[0].course
+    sections = [
+        Section(
+            title="What was simulated",
+            regimen=" | ".join(run.course.provenance.regimen for run in runs),
+            texts=_sentences(runs),
+            cards=_cards(first),
+        ),
+        Section(
+            title="The chain, link by link",
+            texts=[
+                "From the drug at its site to mood, on one time axis. Dotted grey: dosing sessions; dotted "
+                f"green: therapy; shaded: the window is open by more than {WINDOW_OPEN:g}."
+            ],
+            figure=to_html(_chain_figure(runs)),
+            caption=_caption(first),
+        ),
+        *_session_section(runs),
+        Section(title="Mood in numbers", tables=[_mood_table(runs, kind) for kind in kinds]),
+        *_outcome_section(runs, kinds, parameters),
+        *_made_of_section(runs),
+        *_concentration_sections(runs, unit),
+        _assumption_section(parameters),
+        reports.parameter_section(parameters),
+    ]
+    return render_report(
+        kind="from dose to mood",
+        title=first.provenance.regimen,
+        lead=[
+            "Every link is a hypothesis with evidence of its own; constants behind concentrations are set by "
+            "hand or assumed, and not calibrated yet. Read shapes and order before sizes.",
+        ],
+        sections=sections,
+        sources=sorted({key for run in runs for key in run.course.provenance.sources}),
+        footer=reports.footer_of(first),
+        library=library(),
+        warnings=list(dict.fromkeys(note for run in runs for note in run.course.warnings)),
+    )
+
+
+def _caption(course: Trajectory) -> str:
+    count = len(course.patients)
+    if count == 1:
+        return "Simulated: one typical patient, no chance."
+    return (
+        f"Simulated: median and 5–95 % band of {count} virtual patients, thin lines the first "
+        f"{min(INDIVIDUALS, count)} of them."
+    )
+
+
+# --- figures -----------------------------------------------------------------------------------------
+
+
+def _lines(runs: Sequence[Run], stem: str, *, with_individuals: bool) -> tuple[Line, ...]:
+    found = []
+    for place, run in enumerate(runs):
+        course = run.course
+        if stem not in course.values:
+            continue
+        values = course.values[stem]
+        is_many = len(values) > 1
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), axis=0)
+        found.append(
+            Line(
+                label=course.provenance.regimen,
+                times_h=course.times_h,
+                median=middle,
+                low=low if is_many else None,
+                high=high if is_many else None,
+                individuals=values[:INDIVIDUALS] if is_many and with_individuals else None,
+                style=place,
+            )
+        )
+    return tuple(found)
+
+
+def _panels(
+    runs: Sequence[Run], links: Sequence[tuple[str, str, float | None]], *, with_individuals: bool
+) -> list[ChainPanel]:
+    panels = []
+    for stem, name, floor in links:
+        lines = _lines(runs, stem, with_individuals=with_individuals)
+        if lines:
+            unit = find_variable(stem).unit
+            shown = {"umol/L": "µmol/L", "1": ""}.get(unit, "" if name.endswith("CADSS") else unit)
+            panels.append(ChainPanel(quantity=name, unit=shown, lines=lines, floor=floor))
+    return panels
+
+
+def _chain_figure(runs: Sequence[Run]):
+    course = runs[0].course
+    return chain_figure(
+        _panels(runs, LINKS, with_individuals=len(runs) == 1),
+        horizon_h=float(course.times_h[-1]),
+        marks=Marks(
+            doses_h=course.session_starts_h,
+            therapy_h=_starts(course, "learning_relative"),
+            window_h=_open(course),
+        ),
+    )
+
+
+def _starts(course: Trajectory, name: str) -> list[float]:
+    """Return when something that was 0 begins."""
+    if name not in course.values:
+        return []
+    on = course.values[name][0] > 0
+    return [float(time) for time in course.times_h[1:][on[1:] & ~on[:-1]]]
+
+
+def _open(course: Trajectory) -> list[tuple[float, float]]:
+    """Return the stretches in which the median window is open."""
+    if "window_of_plasticity_fraction" not in course.values:
+        return []
+    is_open = np.median(course.values["window_of_plasticity_fraction"], axis=0) > WINDOW_OPEN
+    edges = np.flatnonzero(np.diff(is_open.astype(int)))
+    times = [float(course.times_h[edge + 1]) for edge in edges]
+    if is_open[0]:
+        times.insert(0, float(course.times_h[0]))
+    if len(times) % 2:
+        times.append(float(course.times_h[-1]))
+    return list(zip(times[::2], times[1::2], strict=True))
+
+
+def _session_section(runs: Sequence[Run]) -> list[Section]:
+    sessions = [run for run in runs if run.course.session_starts_h]
+    if not sessions:
+        return []
+    panels = _panels(sessions, SESSION_LINKS, with_individuals=False)
+    table = TableBlock(
+        heads=("first session", *SESSION_HEADS),
+        rows=[[run.course.provenance.regimen, *session_cells(run.course)] for run in sessions],
+        right=tuple(range(1, 1 + len(SESSION_HEADS))),
+        note="Largest values (MOAA/S lowest) of the expected course, without the noise of a reading. "
+        "Median (5–95 % of patients). Nausea: assumed hazard, an order of magnitude.",
+    )
+    later = _later_sessions(sessions[0].course)
+    return [
+        Section(
+            title="The hours of a session",
+            texts=[
+                "What a patient goes through after the first dose. Pressure shows no tolerance over "
+                "sessions; dissociation falls, by an assumed amount. Nothing here watches a patient: people "
+                "do, with approved equipment."
+            ],
+            figure=to_html(session_figure(panels, until_h=SESSION_HOURS)),
+            caption=_caption(sessions[0].course),
+            tables=[table, *later],
+        )
+    ]
+
+
+def _later_sessions(course: Trajectory) -> list[TableBlock]:
+    starts = course.session_starts_h
+    if len(starts) < 2:
+        return []
+    chosen = sorted({0, 1, len(starts) // 2, len(starts) - 1})
+    return [
+        TableBlock(
+            heads=("session", *SESSION_HEADS),
+            rows=[[f"{at + 1} (day {starts[at] / 24:g})", *session_cells(course, at)] for at in chosen],
+            right=tuple(range(1, 1 + len(SESSION_HEADS))),
+            title="Change over sessions",
+        )
+    ]
+
+
+# --- sentences and tables ------------------------------------------------------------------------------
+
+
+def _sentences(runs: Sequence[Run]) -> list[str]:
+    from euthymia.population.summary import peak_of_session, value_at
+
+    texts = []
+    for run in runs:
+        course = run.course
+        start = float(np.median(course["madrs_points"][:, 0]))
+        last = float(course.times_h[-1])
+        times = [time for time in (24.0, 168.0, last) if time <= last]
+        values = np.median(value_at(course, "madrs_points", times), axis=0)
+        said = ", ".join(
+            f"{value:.0f} on {day_label(time / 24)}" for time, value in zip(times, values, strict=True)
+        )
+        text = f"{course.provenance.regimen}: MADRS {start:.0f} at the start, {said}."
+        if course.session_starts_h:
+            block = peak_of_session(course, "nmda_block_interneuron_fraction")
+            surge = peak_of_session(course, "glutamate_surge_relative")
+            text += (
+                f" In the first session {np.median(block.value):.0%} of the NMDA current of interneurons is "
+                f"blocked and glutamate rises to {np.median(surge.value):.2f} times its baseline after "
+                f"{np.median(surge.minutes):.0f} minutes."
+            )
+        parts = made_of(run, 1.0)
+        if parts:
+            text += (
+                f" Of the mean change after a day {parts[0]:+.1f} points are due to the drug, "
+                f"{parts[1]:+.1f} to expectancy (setting as stated) and {parts[2]:+.1f} to the natural course."
+            )
+        texts.append(text)
+    return texts
+
+
+def _cards(course: Trajectory) -> list[tuple[str, str]]:
+    from euthymia.population.summary import peak_of_session, value_at
+
+    madrs = value_at(course, "madrs_points", [24.0])[:, 0] - course["madrs_points"][:, 0]
+    cards = [(f"{np.median(madrs):+.1f}", "MADRS after a day, median change")]
+    if course.session_starts_h:
+        cadss = peak_of_session(course, "cadss_points")
+        pressure = peak_of_session(course, "systolic_rise_mmHg")
+        cards += [
+            (
+                f"{np.median(cadss.value):.1f} at {np.median(cadss.minutes):.0f} min",
+                "largest CADSS, first session",
+            ),
+            (
+                f"+{np.median(pressure.value):.0f} mmHg at {np.median(pressure.minutes):.0f} min",
+                "largest rise of systolic pressure",
+            ),
+        ]
+    window = np.median(course["window_of_plasticity_fraction"], axis=0)
+    cards.append((f"hour {course.times_h[int(window.argmax())]:.0f}", "window most open"))
+    return cards
+
+
+def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
+    from euthymia.mechanism.symptoms.scales import expected
+    from euthymia.population.summary import days_within, value_at
+
+    days = days_within(runs[0].course)
+    rows = []
+    for run in runs:
+        severity = value_at(run.course, "severity_fraction", [day * 24.0 for day in days])
+        points = expected(np.column_stack([run.course["severity_fraction"][:, 0], severity]), kind.map)
+        is_typical = len(points) == 1
+        cells = [
+            show.spread(np.quantile(column, (0.05, 0.5, 0.95)), is_typical=is_typical) for column in points.T
+        ]
+        rows.append([run.course.provenance.regimen, *cells])
+    heads = (kind.name, "start", *(day_label(day) for day in days))
+    source = "" if kind.map_status == "definition" else f" Map from severity: {kind.map_status}."
+    return TableBlock(
+        heads=heads,
+        rows=rows,
+        right=tuple(range(1, len(heads))),
+        note=f"Expected totals, without rating noise.{source}",
+    )
+
+
+def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: ParameterSet) -> list[Section]:
+    from euthymia.population.summary import days_within, outcomes, relapses
+
+    if len(runs[0].course.patients) == 1:
+        return []
+    days = days_within(runs[0].course, (1.0, 7.0, 14.0, 28.0))
+    rows = []
+    for run in runs:
+        for kind in kinds:
+            found = outcomes(run.course, kind, days, parameters=parameters)
+            for definition in dict.fromkeys(one.definition for one in found):
+                shares = [f"{one.share:.0%}" for one in found if one.definition == definition]
+                rows.append([run.course.provenance.regimen, definition, *shares])
+    heads = ("regimen", "definition", *(day_label(day) for day in days))
+    tables = [TableBlock(heads=heads, rows=rows, right=tuple(range(2, len(heads))))]
+    first = runs[0].course
+    last_dose_day = max(first.session_starts_h, default=0.0) / 24.0
+    if first.times_h[-1] / 24.0 - last_dose_day > 14.0:
+        found = relapses(first, last_dose_day + 1.0, parameters=parameters)
+        tables.append(
+            TableBlock(
+                heads=("definition of relapse", "responders who relapse", "median day of those"),
+                rows=[
+                    [name, "–" if np.isnan(share) else f"{share:.0%}", "–" if np.isnan(day) else f"{day:.0f}"]
+                    for name, (share, day) in found.items()
+                ],
+                right=(1, 2),
+                note=f"Responders on day {last_dose_day + 1:g}, seen weekly to the end; days count from then. "
+                "Not calibrated to any trial of relapse.",
+            )
+        )
+    return [
+        Section(
+            title="Outcomes as rated",
+            texts=["Scores with rating noise, in whole points, by each definition that studies use."],
+            tables=tables,
+        )
+    ]
+
+
+def _made_of_section(runs: Sequence[Run]) -> list[Section]:
+    from euthymia.population.summary import days_within
+
+    rows = []
+    for run in runs:
+        for day in days_within(run.course, (2 / 24, 1.0, 7.0, 14.0, 28.0)):
+            parts = made_of(run, day)
+            if parts:
+                rows.append(
+                    [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
+                )
+    if not rows:
+        return []
+    table = TableBlock(
+        heads=("regimen", "", "drug", "expectancy", "natural course"),
+        rows=rows,
+        right=(2, 3, 4),
+        note="The same people run again with every dose left out (visits kept), and without visits: drug is "
+        "the difference of the first two, expectancy of the second and third. Antidepressants and therapy "
+        "of the regimen count as natural course here.",
+    )
+    return [
+        Section(
+            title="What the change is made of",
+            texts=["Mean change of MADRS since the start."],
+            tables=[table],
+        )
+    ]
+
+
+def _concentration_sections(runs: Sequence[Run], unit: str) -> list[Section]:
+    dosed = [run.course for run in runs if run.course.metrics]
+    if not dosed:
+        return []
+    labels = [course.provenance.regimen if len(dosed) > 1 else "" for course in dosed]
+    tables = [
+        reports.exposure_table(course, unit, title=label) for course, label in zip(dosed, labels, strict=True)
+    ]
+    return [Section(title="Exposure", tables=tables)]
+
+
+def _assumption_section(parameters: ParameterSet) -> Section:
+    """Return every parameter behind the concentrations with its tag, and what follows from them."""
+    rows = parameters.chain.values()
+    tags = {tag: sum(1 for row in rows if row.tag == tag) for tag in dict.fromkeys(row.tag for row in rows)}
+    block = TableBlock(
+        title=f"All {len(parameters.chain)} parameters behind the concentrations",
+        heads=("parameter", "value", "unit", "range", "between patients", "tag", "source", "why", "note"),
+        rows=[
+            [
+                row.name,
+                show.significant(row.value),
+                row.unit,
+                f"{row.low:g}–{row.high:g}",
+                "–" if row.distribution == "fixed" else f"{row.distribution}, SD {row.sd:.2g}",
+                row.tag,
+                row.source,
+                row.location,
+                row.note,
+            ]
+            for row in rows
+        ],
+        right=(1,),
+        is_folded=True,
+    )
+    return Section(
+        title="What is assumed",
+        texts=[
+            "Parameters by tag: " + ", ".join(f"{count} {tag}" for tag, count in tags.items()) + ".",
+            "Rodent clocks stand for human synapses; a scan of people saw no more synapses after a day. "
+            "The timing of therapy rests on one trial. Persistence of new synapses and the course of beliefs "
+            "are assumptions. Whether block of interneurons or of pyramidal cells starts the chain cannot "
+            "be told from symptoms.",
+        ],
+        tables=[block],
+    )

@@ -1,0 +1,219 @@
+"""The chain as a column of small panels: the first day on a logarithmic axis, then days on a linear one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.plots.concentrations import COLOURS, DASHES, faint, style
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Array = NDArray[np.float64]
+FIRST_H = 0.1
+"""Where the logarithmic axis of the first day begins, in hours."""
+DAY_H = 24.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """The median of one observable in one run, its 5-95 % band, and some individuals (n, T)."""
+
+    label: str
+    times_h: Array
+    median: Array
+    low: Array | None = None
+    high: Array | None = None
+    individuals: Array | None = None
+    style: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainPanel:
+    """One link of the chain: its quantity with unit, and its lines; ``floor`` keeps 0 or 1 in view."""
+
+    quantity: str
+    unit: str
+    lines: tuple[Line, ...]
+    floor: float | None = None
+    top: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marks:
+    """What is marked on the time axes, in hours: doses, therapy sessions, and stretches of an open window."""
+
+    doses_h: Sequence[float] = ()
+    therapy_h: Sequence[float] = ()
+    window_h: Sequence[tuple[float, float]] = ()
+
+
+def chain_figure(panels: Sequence[ChainPanel], *, horizon_h: float, marks: Marks) -> go.Figure:
+    """Return one row a panel: left the first day (log), right the whole course in days.
+
+    Parameters
+    ----------
+    panels : sequence of ChainPanel
+        In the order of the chain.
+    horizon_h : float
+    marks : Marks
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=len(panels),
+        cols=2,
+        column_widths=(0.42, 0.58),
+        horizontal_spacing=0.06,
+        vertical_spacing=0.012,
+        shared_xaxes=True,
+        column_titles=("first day, hours (log)", "whole course, days"),
+    )
+    seen: set[str] = set()
+    for row, panel in enumerate(panels, start=1):
+        for column in (1, 2):
+            _draw(figure, panel, row=row, column=column, seen=seen)
+        _mark(figure, marks, row=row, horizon_h=horizon_h)
+        figure.update_yaxes(range=_range(panel), row=row, nticks=4)
+        figure.update_yaxes(title_text=_label(panel), title_font={"size": 11}, row=row, col=1)
+        figure.update_yaxes(showticklabels=False, row=row, col=2)
+    ticks = [0.1, 0.25, 0.5, 1, 2, 4, 8, 24]
+    figure.update_xaxes(
+        type="log",
+        range=[np.log10(FIRST_H), np.log10(DAY_H)],
+        tickvals=ticks,
+        ticktext=[f"{tick:g}" for tick in ticks],
+        col=1,
+    )
+    start = min([0.0, *marks.doses_h, *marks.therapy_h]) / DAY_H
+    figure.update_xaxes(range=[start, horizon_h / DAY_H], col=2)
+    figure.update_xaxes(title_text="Hours after time 0", row=len(panels), col=1)
+    figure.update_xaxes(title_text="Days after time 0", row=len(panels), col=2)
+    style(figure, height=118 * len(panels), legend_lines=1 + len(seen) // 3)
+    return figure
+
+
+def session_figure(panels: Sequence[ChainPanel], *, until_h: float) -> go.Figure:
+    """Return the hours of a session on a linear axis: two columns of panels."""
+    from plotly.subplots import make_subplots
+
+    rows = (len(panels) + 1) // 2
+    figure = make_subplots(rows=rows, cols=2, horizontal_spacing=0.1, vertical_spacing=0.09)
+    seen: set[str] = set()
+    for at, panel in enumerate(panels):
+        row, column = at // 2 + 1, at % 2 + 1
+        _draw(figure, panel, row=row, column=column, seen=seen, is_minutes=True)
+        figure.update_yaxes(range=_range(panel), title_text=_label(panel), row=row, col=column)
+    figure.update_xaxes(range=[0.0, until_h * 60.0], dtick=30)
+    figure.update_xaxes(title_text="Minutes after the start of the session", row=rows)
+    style(figure, height=250 * rows, legend_lines=1 + len(seen) // 3)
+    return figure
+
+
+def _label(panel: ChainPanel) -> str:
+    return panel.quantity if panel.unit in ("", "1") else f"{panel.quantity}<br>({panel.unit})"
+
+
+def _draw(
+    figure: go.Figure, panel: ChainPanel, *, row: int, column: int, seen: set[str], is_minutes: bool = False
+) -> None:
+    import plotly.graph_objects as go
+
+    for line in panel.lines:
+        colour, dash = COLOURS[line.style % len(COLOURS)], DASHES[line.style % len(DASHES)]
+        keep, x = _axis(line.times_h, column, is_minutes=is_minutes)
+        where: Any = {"row": row, "col": column}
+        if line.low is not None and line.high is not None:
+            band = go.Scatter(
+                x=np.concatenate([x, x[::-1]]),
+                y=_short(np.concatenate([line.high[keep], line.low[keep][::-1]])),
+                fill="toself",
+                fillcolor=faint(colour),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+            figure.add_trace(band, **where)
+        for one in line.individuals if line.individuals is not None else ():
+            figure.add_trace(
+                go.Scatter(
+                    x=x,
+                    y=_short(one[keep]),
+                    mode="lines",
+                    line={"color": colour, "width": 0.6},
+                    opacity=0.35,
+                    hoverinfo="skip",
+                    showlegend=False,
+                ),
+                **where,
+            )
+        time = "%{x:.0f} min" if is_minutes else "%{x:.2f} h" if column == 1 else "day %{x:.1f}"
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=_short(line.median[keep]),
+                mode="lines",
+                name=line.label,
+                legendgroup=line.label,
+                showlegend=line.label not in seen,
+                line={"color": colour, "dash": dash, "width": 2},
+                hovertemplate=f"{time}: %{{y:.3g}}<extra>{line.label}</extra>",
+            ),
+            **where,
+        )
+        seen.add(line.label)
+
+
+def _axis(times_h: Array, column: int, *, is_minutes: bool) -> tuple[Any, Array]:
+    """Return which times a column shows, and their places on its axis."""
+    if is_minutes:
+        keep = times_h >= 0
+        return keep, np.round(times_h[keep] * 60.0, 3)
+    if column == 1:
+        keep = (times_h >= FIRST_H) & (times_h <= DAY_H)
+        return keep, np.round(times_h[keep], 5)
+    return slice(None), np.round(times_h / DAY_H, 5)
+
+
+def _short(values: Array) -> Array:
+    """Return values with five significant digits, which halves the size of a page."""
+    size = np.where(
+        values == 0, 1.0, 10.0 ** (np.floor(np.log10(np.abs(np.where(values == 0, 1.0, values)))) - 4)
+    )
+    return np.round(values / size) * size
+
+
+def _mark(figure: go.Figure, marks: Marks, *, row: int, horizon_h: float) -> None:
+    faint_grey, teal = "rgba(90,90,90,.35)", "rgba(0,120,100,.6)"
+    for start_h, end_h in marks.window_h:
+        if start_h < DAY_H:
+            left, right = max(start_h, FIRST_H), min(end_h, DAY_H)
+            _shade(figure, left, right, row=row, column=1)
+        _shade(figure, start_h / DAY_H, min(end_h, horizon_h) / DAY_H, row=row, column=2)
+    for times_h, colour in ((marks.doses_h, faint_grey), (marks.therapy_h, teal)):
+        for time_h in times_h if len(times_h) <= 80 else ():
+            where: Any = {"row": row, "col": 2}
+            figure.add_vline(x=time_h / DAY_H, line_width=1, line_dash="dot", line_color=colour, **where)
+
+
+def _shade(figure: go.Figure, left: float, right: float, *, row: int, column: int) -> None:
+    where: Any = {"row": row, "col": column}
+    figure.add_vrect(x0=left, x1=right, fillcolor="rgba(230,159,0,.10)", line_width=0, layer="below", **where)
+
+
+def _range(panel: ChainPanel) -> list[float]:
+    """Return the limits of an axis: everything drawn, the floor in view, a little air."""
+    lows, highs = [], []
+    for line in panel.lines:
+        parts = [line.median, *(part for part in (line.low, line.high, line.individuals) if part is not None)]
+        lows.append(min(float(np.min(part)) for part in parts))
+        highs.append(max(float(np.max(part)) for part in parts))
+    low = min(lows) if panel.floor is None else min(panel.floor, *lows)
+    high = max(highs) if panel.top is None else max(panel.top, *highs)
+    air = 0.06 * max(high - low, 1e-9)
+    return [low - (air if low < 0 or panel.floor is None else 0.0), high + air]

@@ -1,0 +1,141 @@
+"""What a person reads off a run: change of mood by day, the first session, outcomes, and what made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.errors import invalid
+from euthymia.model.parameters import ParameterSet
+from euthymia.model.scales import Scale, find_scale
+from euthymia.model.trajectory import Trajectory
+from euthymia.population.outcomes import rate, relapse_rules, relapse_visit, remission, response
+from euthymia.population.surroundings import DAY_H
+
+Array = NDArray[np.float64]
+DAYS = (2.0 / 24.0, 4.0 / 24.0, 1.0, 3.0, 7.0, 14.0, 28.0, 60.0, 90.0, 180.0, 365.0)
+"""Days after time 0 at which mood is reported, as far as the run goes."""
+SESSION_H = 4.0
+"""Hours after the start of a session that belong to it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peak:
+    """The largest value of an observable within a session, and minutes from its start; each (P,)."""
+
+    value: Array
+    minutes: Array
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """Shares of patients by one definition at one visit (0-1)."""
+
+    day: float
+    scale: str
+    definition: str
+    share: float
+
+
+def days_within(course: Trajectory, days: Sequence[float] = DAYS) -> tuple[float, ...]:
+    """Return the days of a list that a run reaches; its last day too where that is later by half a day."""
+    last = float(course.times_h[-1]) / DAY_H
+    inside = [day for day in days if day <= last]
+    return (*inside, last) if not inside or last - inside[-1] > 0.5 else tuple(inside)
+
+
+def value_at(course: Trajectory, name: str, times_h: Sequence[float]) -> Array:
+    """Return an observable at some times, (P, len(times_h)), linear between those of the run."""
+    values = course[name]
+    place = np.clip(np.searchsorted(course.times_h, times_h) - 1, 0, len(course.times_h) - 2)
+    start, end = course.times_h[place], course.times_h[place + 1]
+    share = np.clip((np.asarray(times_h) - start) / (end - start), 0.0, 1.0)
+    return values[:, place] * (1.0 - share) + values[:, place + 1] * share
+
+
+def change(course: Trajectory, name: str, days: Sequence[float]) -> Array:
+    """Return the change of an observable from the start of the run to some days, (P, days)."""
+    values = value_at(course, name, [day * DAY_H for day in days])
+    return values - course[name][:, :1]
+
+
+def peak_of_session(course: Trajectory, name: str, *, session: int = 0, is_lowest: bool = False) -> Peak:
+    """Return the largest (or lowest) value of an observable in the hours of a session.
+
+    Parameters
+    ----------
+    session : int
+        Counted from 0.
+    """
+    start_h = course.session_starts_h[session]
+    inside = (course.times_h >= start_h) & (course.times_h <= start_h + SESSION_H)
+    if not inside.any():
+        raise invalid("times_h", must="within a session", got=f"none from {start_h:g} h on")
+    values = course[name][:, inside]
+    place = values.argmin(axis=1) if is_lowest else values.argmax(axis=1)
+    minutes = (course.times_h[inside][place] - start_h) * 60.0
+    return Peak(value=values[np.arange(len(place)), place], minutes=minutes)
+
+
+def totals(
+    course: Trajectory, scale: Scale | str, days: Sequence[float] | Array, *, parameters: ParameterSet
+) -> Array:
+    """Return what raters would write down before treatment and on some days, (P, 1 + days)."""
+    kind = find_scale(scale) if isinstance(scale, str) else scale
+    times_h = [float(course.times_h[0]), *(day * DAY_H for day in days)]
+    severity = value_at(course, "severity_fraction", times_h)
+    numbers = np.arange(1, len(course.patients) + 1)
+    return rate(severity, kind, times_h, parameters=parameters, numbers=numbers, seed=course.provenance.seed)
+
+
+def outcomes(
+    course: Trajectory, scale: Scale | str, days: Sequence[float], *, parameters: ParameterSet
+) -> tuple[Outcome, ...]:
+    """Return shares with response and with remission by each definition of a scale, on some days."""
+    kind = find_scale(scale) if isinstance(scale, str) else scale
+    rated = totals(course, kind, days, parameters=parameters)
+    baseline, later = rated[:, 0], rated[:, 1:]
+    found = []
+    for place, day in enumerate(days):
+        column = later[:, place : place + 1]
+        named = {f"response (fall of {kind.response_fraction:.0%} or more)": response(baseline, column, kind)}
+        for cut in kind.remissions:
+            named[f"remission ({kind.name} {cut.at_most_points:g} or less)"] = remission(
+                column, cut.at_most_points
+            )
+        found += [
+            Outcome(day=day, scale=kind.name, definition=definition, share=float(np.mean(flags)))
+            for definition, flags in named.items()
+        ]
+    return tuple(found)
+
+
+def relapses(
+    course: Trajectory, from_day: float, *, parameters: ParameterSet, every_days: float = 7.0
+) -> Mapping[str, tuple[float, float]]:
+    """Return, by each definition, the share of responders who relapse, and their median day; NaN if none.
+
+    Responders (MADRS) are taken on a day and seen at equal intervals to the end of the run.
+
+    Returns
+    -------
+    found : {definition: (share, median days after from_day of those who relapse)}
+    """
+    last = float(course.times_h[-1]) / DAY_H
+    days = np.arange(from_day, last + 1e-9, every_days)
+    madrs = totals(course, "MADRS", days, parameters=parameters)
+    well = response(madrs[:, 0], madrs[:, 1:2], "MADRS")[:, 0]
+    found = {}
+    for name, rule in relapse_rules().items():
+        rated = madrs if rule.scale == "MADRS" else totals(course, rule.scale, days, parameters=parameters)
+        if not well.any():
+            found[name] = (float("nan"), float("nan"))
+            continue
+        visit = relapse_visit(rule, rated[well, 0], rated[well, 1:])
+        has_relapsed = visit >= 0
+        median = float(np.median(visit[has_relapsed])) * every_days if has_relapsed.any() else float("nan")
+        found[name] = (float(np.mean(has_relapsed)), median)
+    return found
