@@ -250,7 +250,7 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
         if parts:
             text += (
                 f" Of the mean change after a day {parts[0]:+.1f} points are due to the drug, "
-                f"{parts[1]:+.1f} to expectancy (setting as stated) and {parts[2]:+.1f} to the natural course."
+                f"{parts[1]:+.1f} to expectancy in this setting, {parts[2]:+.1f} to the natural course."
             )
         texts.append(text)
     return texts
@@ -330,8 +330,8 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
                     for name, (share, day) in found.items()
                 ],
                 right=(1, 2),
-                note=f"Responders on day {last_dose_day + 1:g}, seen weekly to the end; days count from then. "
-                "Not calibrated to any trial of relapse.",
+                note=f"Responders on day {last_dose_day + 1:g}, seen weekly; days count from then. Not "
+                "calibrated to any trial of relapse.",
             )
         )
     return [
@@ -418,4 +418,41 @@ def _assumption_section(parameters: ParameterSet) -> Section:
             "be told from symptoms.",
         ],
         tables=[block],
+    )
+
+
+EPISODE_LINKS: tuple[tuple[str, str, float | None], ...] = (
+    ("stress_relative", "Stress carried", 0.0),
+    ("inflammation_relative", "Inflammation", 0.0),
+    ("trophic_tone_relative", "Trophic tone", None),
+    ("prefrontal_synapses_fraction", "Synapses,<br>prefrontal", None),
+    ("hippocampal_synapses_fraction", "Synapses,<br>hippocampus", None),
+    ("negative_belief_fraction", "Negative beliefs", 0.0),
+    ("madrs_points", "MADRS", 0.0),
+)
+
+
+def episode_report(course: Trajectory, parameters: ParameterSet, *, weeks: float) -> str:
+    """Return the report of how stress makes an episode, as HTML."""
+    run = Run(course=course, no_drug=None, nothing=None)
+    figure = chain_figure(
+        _panels([run], EPISODE_LINKS, with_individuals=False),
+        horizon_h=float(course.times_h[-1]),
+        marks=Marks(window_h=[(0.0, weeks * 168.0)]),
+    )
+    return render_report(
+        kind="an episode",
+        title=f"A well person under stress for {weeks:g} weeks",
+        lead=[
+            "Stress weakens synapses in prefrontal cortex and hippocampus and lowers trophic tone; lived low "
+            "mood teaches beliefs that keep stress up. Shaded: while the stress lasts."
+        ],
+        sections=[
+            Section(title="What happens", figure=to_html(figure), caption="Simulated: one typical person."),
+            _assumption_section(parameters),
+        ],
+        sources=sorted(course.provenance.sources),
+        footer=reports.footer_of(course),
+        library=library(),
+        warnings=course.warnings,
     )

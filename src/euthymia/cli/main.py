@@ -41,9 +41,11 @@ def _main(
 
 
 def _register() -> None:
-    from euthymia.cli import catalogue, demo, evidence, simulate
+    from euthymia.cli import catalogue, demo, evidence, simulate, story
 
     app.command("simulate")(simulate.simulate)
+    app.command("story")(story.story)
+    app.command("episode")(story.episode)
     app.add_typer(evidence.app, name="evidence")
     app.command("sets")(catalogue.sets)
     app.command("routes")(catalogue.routes)

@@ -129,7 +129,11 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
 
     given: dict[str, Any] = {
         "receptor": nmda.Inputs(drive["s_equivalents_site_umol_per_L"]),
-        "stress": stress.Inputs(drive["extra_stress_relative"], drive["extra_inflammation_relative"]),
+        "stress": stress.Inputs(
+            extra_stress_relative=drive["extra_stress_relative"],
+            extra_inflammation_relative=drive["extra_inflammation_relative"],
+            belief_fraction=x["belief"].belief_fraction,
+        ),
         "ssri": ssri.Inputs(drive["occupancy_fraction"]),
         "dissociation": dissociation.Inputs(site),
         "cardiovascular": cardiovascular.Inputs(site),
@@ -170,8 +174,7 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
         severity_fraction=x["severity"].severity_fraction,
         episode_severity_fraction=p["severity"].episode_severity_fraction,
         learning_relative=learning,
-        stress_relative=loads.stress_relative,
-        usual_stress_relative=p["stress"].usual_stress_relative,
+        extra_stress_relative=drive["extra_stress_relative"],
     )
     given["severity"] = severity.Inputs(
         deficit_relative=mean_deficit(regions["prefrontal"], regions["hippocampus"]),
@@ -297,9 +300,9 @@ def at_session(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
 def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the states before treatment and what the untreated episode fixes.
 
-    In the episode nothing moves: beliefs are those that its severity teaches, synapses are in balance with
-    its stress, and the offset makes the person's own severity stationary. A well person has the same offset,
-    the loads of usual life, and the lower of the two states that mood can rest in.
+    In the episode nothing moves: beliefs are those that its severity teaches, stress is what life and these
+    beliefs bring, synapses are in balance with it, and the offset makes the person's own severity stationary.
+    A well person has the same offset and the lower of the two states that mood can rest in.
 
     Parameters
     ----------
@@ -315,7 +318,7 @@ def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[s
     """
     p = {name: record(layer.Parameters, name, parameter) for name, layer in LAYERS.items()}
     severe = p["severity"].episode_severity_fraction
-    ill = _rest(m, p, stress.episode(p["stress"]), severe)
+    ill = _rest(m, p, severe)
     push = severity.pressure(_pressure_inputs(ill), p["severity"])
     start = Start(
         offset_logit=severity.logit(m, severe) - push,
@@ -336,35 +339,35 @@ ROUNDS_TO_WELL = 400
 
 def _well(m: Any, p: Mapping[str, Any], start: Start) -> dict[str, Any]:
     """Follow mood and belief from no negative belief to where they rest, under the loads of usual life."""
-    loads = stress.usual(p["stress"])
-    rest = _rest(m, p, loads, 0.0 * start.offset_logit)
+    rest = _rest(m, p, 0.0 * start.offset_logit)
     for _ in range(ROUNDS_TO_WELL):
         y = severity.pressure(_pressure_inputs(rest), p["severity"]) + start.offset_logit
-        rest = _rest(m, p, loads, 1.0 / (1.0 + m.exp(-y)))
+        rest = _rest(m, p, 1.0 / (1.0 + m.exp(-y)))
     return rest
 
 
-def _rest(m: Any, p: Mapping[str, Any], loads: stress.State, lived: Any) -> dict[str, Any]:
-    """Return every layer at rest under some loads, with the beliefs that a lived severity teaches."""
+def _rest(m: Any, p: Mapping[str, Any], lived: Any) -> dict[str, Any]:
+    """Return every layer at rest, with the beliefs that a lived severity teaches and their load."""
     none = 0.0 * lived
-    quiet = signalling.Inputs(none, none, none, loads.stress_relative, loads.inflammation_relative, none)
-    signals = signalling.outputs(m, signalling.initial(), quiet, p["signalling"])
     taught = belief.Inputs(
         protein_relative=none,
-        resting_gate_relative=signals.resting_gate_relative,
+        resting_gate_relative=none,
         severity_fraction=lived,
         episode_severity_fraction=p["severity"].episode_severity_fraction,
         learning_relative=none,
-        stress_relative=loads.stress_relative,
-        usual_stress_relative=p["stress"].usual_stress_relative,
+        extra_stress_relative=none,
     )
+    beliefs = belief.initial(m, taught, p["belief"])
+    loads = stress.target(stress.Inputs(none, none, beliefs.belief_fraction), p["stress"])
+    quiet = signalling.Inputs(none, none, none, loads.stress_relative, loads.inflammation_relative, none)
+    signals = signalling.outputs(m, signalling.initial(), quiet, p["signalling"])
     found: dict[str, Any] = {
         "receptor": nmda.initial(),
         "surge": surge.initial(),
         "stress": loads,
         "signalling": signalling.initial(),
         "ssri": ssri.initial(),
-        "belief": belief.initial(m, taught, p["belief"]),
+        "belief": beliefs,
         "expectancy": expectancy.initial(),
         "severity": severity.State(lived),
         "dissociation": dissociation.initial(),

@@ -31,8 +31,7 @@ class Inputs(NamedTuple):
     severity_fraction: Any
     episode_severity_fraction: Any
     learning_relative: Any
-    stress_relative: Any
-    usual_stress_relative: Any
+    extra_stress_relative: Any
 
 
 class State(NamedTuple):
@@ -68,10 +67,10 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
     return Outputs(plasticity_fraction=resting + state.window_fraction)
 
 
-def hardening_event(m: Any, inputs: Inputs) -> Any:
-    """Stress above the usual load, x^2 / (1/2 + x): smooth at 0, then linear."""
-    excess = m.maximum(inputs.stress_relative - inputs.usual_stress_relative, 0.0)
-    return excess * excess / (0.5 + excess)
+def hardening_event(inputs: Inputs) -> Any:
+    """Return how a stress x beyond usual life is felt, x^2 / (1 + x): a little hardly counts."""
+    excess = inputs.extra_stress_relative
+    return excess * excess / (1.0 + excess)
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
@@ -83,7 +82,7 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
     p, belief = parameters, state.belief_fraction
     plasticity = outputs(m, state, inputs, parameters).plasticity_fraction
     learnt = p.learning_rate_per_h * inputs.learning_relative * plasticity * belief
-    hardened = p.hardening_rate_per_h * hardening_event(m, inputs) * plasticity * (1.0 - belief)
+    hardened = p.hardening_rate_per_h * hardening_event(inputs) * plasticity * (1.0 - belief)
     return State(
         window_fraction=(m.tanh(inputs.protein_relative) - state.window_fraction) / p.window_time_h,
         belief_fraction=hardened - learnt + (lived(m, inputs, p) - belief) / p.belief_time_h,

@@ -1,0 +1,166 @@
+"""The chain told link by link: sentences with the numbers of a run, their grade, what contradicts them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from euthymia.dosing.regimen import Regimen
+from euthymia.errors import invalid
+from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.model.trajectory import Trajectory
+from euthymia.population.patient import Patient
+from euthymia.population.simulate import simulate
+from euthymia.population.summary import peak_of_session, value_at
+from euthymia.tables import read_text
+
+LAST_H = 14 * 24.0
+"""Hours after the last dose that the story goes on."""
+CLOSED = 0.2
+"""The window counts as closed below this share of its largest; dissociation as over below half of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """One link of the chain: a sentence or two, how good its evidence is, and what contradicts it."""
+
+    id: str
+    title: str
+    text: str
+    grade: str
+    evidence: tuple[str, ...]
+    against: str
+
+
+@cache
+def _templates() -> tuple[Mapping[str, Any], ...]:
+    return tuple(tomllib.loads(read_text("story.toml"))["link"])
+
+
+def tell(
+    regimen: Regimen,
+    *,
+    patient: Patient | None = None,
+    parameters: ParameterSet | None = None,
+    setting: str = "open",
+) -> tuple[Link, ...]:
+    """Return the story of a regimen in one typical patient.
+
+    Raises
+    ------
+    InvalidInputError
+        Where the regimen gives no ketamine.
+    """
+    chosen = parameters or load_parameters(DEFAULT_SET)
+    common: dict[str, Any] = {"patient": patient, "parameters": chosen}
+    first = simulate(regimen, setting=setting, **common)
+    if not first.session_starts_h:
+        raise invalid("regimen", must="one that gives ketamine", got=first.provenance.regimen)
+    days = (first.session_starts_h[-1] + LAST_H) / 24.0 + 1.0
+    course = simulate(regimen, setting=setting, days=max(days, first.provenance.horizon_h / 24.0), **common)
+    slots = sum(1 for _ in regimen.doses(70.0))
+    no_drug = simulate(
+        regimen,
+        setting=setting,
+        days=course.provenance.horizon_h / 24.0,
+        variables=["madrs_points"],
+        factors=np.zeros((1, slots)),
+        **common,
+    )
+    numbers = _numbers(course, no_drug)
+    return tuple(
+        Link(
+            id=one["id"],
+            title=one["title"],
+            text=one["text"].format(**numbers),
+            grade=one["grade"],
+            evidence=tuple(one["evidence"]),
+            against=one["against"],
+        )
+        for one in _templates()
+    )
+
+
+def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
+    """Return every number that the sentences name."""
+    start_h = course.session_starts_h[0]
+    last_h = course.session_starts_h[-1]
+
+    def at(name: str, hours: float) -> float:
+        return float(value_at(course, name, [start_h + hours])[0, 0])
+
+    def peak(name: str, *, is_lowest: bool = False) -> tuple[float, float]:
+        found = peak_of_session(course, name, is_lowest=is_lowest)
+        return float(found.value[0]), float(found.minutes[0])
+
+    day = course.times_h <= start_h + 24.0
+    bdnf = course["bdnf_relative"][0][day]
+    window = course["window_of_plasticity_fraction"][0]
+    widest = int(window[course.times_h <= start_h + 72.0].argmax())
+    cadss, cadss_min = peak("cadss_points")
+    madrs_day, quiet_day = (
+        at("madrs_points", 24),
+        float(value_at(no_drug, "madrs_points", [start_h + 24])[0, 0]),
+    )
+    madrs_start = float(course["madrs_points"][0, 0])
+    density_start = float(course["prefrontal_synapses_fraction"][0, 0])
+    arterial = next(name for name in course.values if name.endswith("ketamine_arterial"))
+    total = "ketamine_arterial" if "ketamine_arterial" in course.values else arterial
+    after_h = last_h - start_h + LAST_H
+    return {
+        "blood_peak_min": peak(total)[1],
+        "site_peak": peak("s_equivalents_site")[0],
+        "site_peak_min": peak("s_equivalents_site")[1],
+        "block_interneuron": peak("nmda_block_interneuron_fraction")[0],
+        "block_pyramidal": peak("nmda_block_pyramidal_fraction")[0],
+        "gain": peak("circuit_gain_relative")[0],
+        "glutamate": peak("glutamate_surge_relative")[0],
+        "glutamate_min": peak("glutamate_surge_relative")[1],
+        "glutamate_3h": at("glutamate_surge_relative", 3),
+        "ampa": float(course["ampa_potentiation_fraction"][0][day].max()),
+        "ampa_day": at("ampa_potentiation_fraction", 24),
+        "bdnf": float(bdnf.max()),
+        "bdnf_h": float(course.times_h[day][int(bdnf.argmax())] - start_h),
+        "bdnf_day": at("bdnf_relative", 24),
+        "density_start": density_start,
+        "synapses_day": at("prefrontal_synapses_fraction", 24) - density_start,
+        "synapses_week": at("prefrontal_synapses_fraction", 168) - density_start,
+        "synapses_fortnight": at("prefrontal_synapses_fraction", 336) - density_start,
+        "window_h": float(course.times_h[widest] - start_h),
+        "window_closed_day": _falls_below(course, "window_of_plasticity_fraction", widest) / 24.0,
+        "flexibility": float(course["flexibility_relative"][0][: widest + 1].max()),
+        "madrs_start": madrs_start,
+        "madrs_2h": at("madrs_points", 2),
+        "madrs_day": madrs_day,
+        "madrs_week": at("madrs_points", 168),
+        "drug_day": madrs_day - quiet_day,
+        "hope_day": quiet_day - madrs_start,
+        "cadss": cadss,
+        "cadss_min": cadss_min,
+        "cadss_over_min": 60.0 * _falls_below(course, "cadss_points", None),
+        "systolic": peak("systolic_rise_mmHg")[0],
+        "diastolic": peak("diastolic_rise_mmHg")[0],
+        "pressure_min": peak("systolic_rise_mmHg")[1],
+        "pulse": peak("heart_rate_rise_per_min")[0],
+        "moaas": peak("moaas_points", is_lowest=True)[0],
+        "madrs_fortnight_after": at("madrs_points", after_h),
+        "belief_after": at("negative_belief_fraction", after_h),
+        "belief_start": float(course["negative_belief_fraction"][0, 0]),
+    }
+
+
+def _falls_below(course: Trajectory, name: str, place: int | None) -> float:
+    """Return hours from the first session until an observable is below a share of its largest value."""
+    start_h = course.session_starts_h[0]
+    values = course[name][0]
+    if place is None:
+        inside = (course.times_h >= start_h) & (course.times_h <= start_h + 24.0)
+        place = int(np.flatnonzero(inside)[0] + values[inside].argmax())
+    share = CLOSED if name.startswith("window") else CLOSED / 2.0
+    below = np.flatnonzero(values[place:] < share * values[place])
+    return float(course.times_h[place + below[0]] - start_h) if len(below) else float("nan")
