@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
@@ -16,7 +16,13 @@ from euthymia.dosing.drug import treatments
 from euthymia.dosing.limits import device
 from euthymia.dosing.order import Dose, Order, Route
 from euthymia.engine.linear import Input, LinearSystem, respond
+from euthymia.engine.maths import NUMPY
 from euthymia.errors import InvalidInputError
+from euthymia.mechanism.acute import cardiovascular, reading
+from euthymia.mechanism.circuit import steady
+from euthymia.mechanism.pk import brain
+from euthymia.mechanism.symptoms import belief, noise, scales
+from euthymia.model import wiring
 from euthymia.model.parameters import ParameterSet, load_parameters, set_names
 from euthymia.model.pk import STRUCTURES, Given, PkModel, check_covered, way_of, wire_pk
 from euthymia.population.individual import individual_values
@@ -193,3 +199,84 @@ def largest(values: np.ndarray) -> np.ndarray:
     """Return each patient's largest value, (P, 1), or 1 where there is none."""
     peak = np.abs(values).max(axis=1, keepdims=True)
     return np.where(peak > 0, peak, 1.0)
+
+
+# --- the chain behind concentrations ---------------------------------------------------------------
+
+LAYERS = wiring.LAYERS
+CHAIN = load_parameters().chain
+BELIEF_ON_DRUG = "expectancy.belief_to_be_on_drug_fraction"
+"""The one field of a layer that no table of parameters gives: it belongs to the setting."""
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    named = getattr(kind, "_fields", None)
+    return tuple(named) if named else tuple(field.name for field in fields(kind))
+
+
+CHAIN_RECORDS: dict[str, tuple[Any, ...]] = {
+    **{name: (layer.Parameters,) for name, layer in LAYERS.items()},
+    "site": (brain.Parameters,),
+    "circuit": (steady.Parameters, wiring.Shares),
+    "noise": (noise.Parameters,),
+    "rating": (scales.Parameters,),
+    "reading": (reading.Parameters,),
+    "belief": (belief.Parameters, belief.Sessions),
+    "cardiovascular": (cardiovascular.Parameters, cardiovascular.Covariates),
+}
+"""Every record that parameters of the chain fill, by the name that their rows begin with."""
+CHAIN_FIELDS = tuple(
+    f"{name}.{field}" for name, kinds in CHAIN_RECORDS.items() for kind in kinds for field in _fields(kind)
+)
+
+
+def chain_value(name: str) -> float:
+    """Return the typical value of a parameter of the chain; everyone knows that ketamine is given."""
+    return 1.0 if name == BELIEF_ON_DRUG else CHAIN[name].value
+
+
+def typical(layer: str, **changes: Any) -> Any:
+    """Return the typical parameters of a layer with some of them changed."""
+    kind = LAYERS[layer].Parameters
+    return kind(**{field: chain_value(f"{layer}.{field}") for field in kind._fields} | changes)
+
+
+def typical_values() -> dict[str, Any]:
+    """Return the typical value of everything that the chain reads, by ``layer.field``."""
+    return {name: chain_value(name) for name in (*CHAIN, BELIEF_ON_DRUG)}
+
+
+def layer_course(
+    layer: str,
+    state: Any,
+    parameters: Any,
+    times_h: Sequence[float] | np.ndarray,
+    inputs: Any = None,
+    *,
+    changes: Mapping[str, Callable[[float], float]] | None = None,
+) -> Any:
+    """Return a layer alone, solved by SciPy to 1e-11: its State of arrays (T,).
+
+    Parameters
+    ----------
+    times_h : array (T,)
+        Ascending from the time of ``state``.
+    inputs : Inputs or None
+    changes : {field: function of h} or None
+        Inputs that change over time, smoothly.
+    """
+    from scipy.integrate import solve_ivp
+
+    kind = type(state)
+
+    def flow(time_h: float, values: np.ndarray) -> list[float]:
+        now = inputs
+        if changes:
+            now = inputs._replace(**{name: function(time_h) for name, function in changes.items()})
+        arguments = () if now is None else (now,)
+        return list(LAYERS[layer].rates(NUMPY, kind(*values), *arguments, parameters))
+
+    times = np.asarray(times_h, float)
+    span = (float(times[0]), float(times[-1]))
+    found = solve_ivp(flow, span, list(state), "DOP853", times, rtol=1e-11, atol=1e-13)
+    return kind(*found.y)

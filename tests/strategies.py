@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
+from tests.registry import BELIEF_ON_DRUG, CHAIN, LAYERS
 
 from euthymia.dosing.drug import treatments
 from euthymia.dosing.limits import device
@@ -126,3 +129,39 @@ def regimens(draw: st.DrawFn) -> Regimen:
         schedule = AfterEachDose.create(delays_h=draw(delays_h))
         parts.append(Clause.create(phases=[Phase.create(item=draw(sessions()), schedule=schedule)]))
     return Regimen.create(clauses=parts)
+
+
+def fractions() -> st.SearchStrategy[float]:
+    """Numbers from 0 to 1, both ends often."""
+    return st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0, allow_subnormal=False)
+
+
+def loads() -> st.SearchStrategy[float]:
+    """Stress and inflammation as far as the model must hold: 0 to 5."""
+    return st.sampled_from([0.0, 1.0, 5.0]) | st.floats(0.0, 5.0, allow_subnormal=False)
+
+
+def concentrations() -> st.SearchStrategy[float]:
+    """Unbound concentrations at the site in umol/L, from none to far above anaesthesia."""
+    return st.just(0.0) | st.floats(1e-6, 1e3)
+
+
+def layer_parameters(layer: str, **fixed: float) -> st.SearchStrategy[Any]:
+    """Parameters of a layer, each anywhere in its range, whole numbers where the table has one."""
+    kind = LAYERS[layer].Parameters
+    return st.builds(
+        kind,
+        **{
+            field: st.just(fixed[field]) if field in fixed else _in_range(f"{layer}.{field}")
+            for field in kind._fields
+        },
+    )
+
+
+def _in_range(name: str) -> st.SearchStrategy[float]:
+    if name == BELIEF_ON_DRUG:
+        return fractions()
+    row = CHAIN[name]
+    return st.sampled_from([row.low, row.value, row.high]) | st.floats(
+        row.low, row.high, allow_subnormal=False
+    )

@@ -1,4 +1,4 @@
-"""Write the generated pages: command line, parameters, exposures, variables.
+"""Write the generated pages: command line, parameters, exposures, facts, variables.
 
 Run by ``make docs``; a test checks that they are current.
 """
@@ -23,6 +23,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": command_line(),
         REFERENCE / "parameters.md": parameters(),
         REFERENCE / "exposures.md": exposures(),
+        REFERENCE / "facts.md": facts(),
         REFERENCE / "variables.md": variables(),
     }
 
@@ -123,6 +124,36 @@ def exposures() -> str:
         "so they test transcription and assembly; rows marked *validate* were read by no fit.\n\n"
         f"{counts}\n\n{table}"
     )
+
+
+def facts() -> str:
+    from euthymia.cli.evidence import FACT_COLUMNS, fact_row_of, fact_summary
+    from euthymia.evidence.fact_compare import MOST_PATIENTS, Table, compare_facts
+
+    parts = [
+        WIDE,
+        "# Published facts beside the model\n\n",
+        "Made by `euthymia evidence mechanism` and `euthymia evidence safety`: every row of the two tables, ",
+        "the part of it that was run, the printed bounds and the model's value. A fact is reproduced where ",
+        "the value lies within the bounds; a printed number without spread counts within 20 % either way, a ",
+        "printed share also within one per cent of patients. Most bounds are directions, which are easy to ",
+        f"meet. At most {MOST_PATIENTS} virtual patients are simulated; readings of pressure, CADSS and ",
+        "MOAA/S include their noise and are taken when staff take them. Nobody expects anything of the ",
+        "treatment unless a setting is named. Acute effects kept to validate show the model's value only: ",
+        "their printed values open with the frozen posterior.\n",
+    ]
+    titles: dict[Table, str] = {"mechanism": "From receptor to mood", "safety": "Acute effects"}
+    for table, title in titles.items():
+        found = list(compare_facts(table))
+        counts = "\n".join(f"- {line}" for line in fact_summary(found).splitlines())
+        run = [one for one in found if one.variable]
+        rows = [[*fact_row_of(one), one.comment, one.assumption] for one in run]
+        parts.append(f"\n## {title}\n\n{counts}\n\n{_table((*FACT_COLUMNS, 'why', 'supposed'), rows)}")
+        left = [
+            [f"{one.row_id}{one.part}", one.role, one.fact, one.verdict] for one in found if not one.variable
+        ]
+        parts.append(f"\n### {title}: not comparable\n\n{_table(('row', 'role', 'fact', 'reason'), left)}")
+    return "".join(parts)
 
 
 def variables() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from euthymia.errors import unknown
 
 if TYPE_CHECKING:
     from euthymia.evidence.compare import Comparison
+    from euthymia.evidence.fact_compare import FactComparison, Table
 
 app = typer.Typer(help="Published results beside the model's.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,6 +32,9 @@ COLUMNS = (
     "ratio",
     "verdict",
 )
+
+
+FACT_COLUMNS = ("row", "role", "layer", "fact", "run", "read off", "published", "model", "verdict")
 
 
 @app.callback()
@@ -142,12 +147,16 @@ def summary(found: list[Comparison]) -> str:
 
 
 def _csv(found: list[Comparison]) -> None:
+    from euthymia.evidence.compare import Comparison
+
+    _rows_as_csv(Comparison, found)
+
+
+def _rows_as_csv(kind: Any, found: Sequence[Any]) -> None:
     import csv as csv_module
     import sys
 
-    from euthymia.evidence.compare import Comparison
-
-    columns = [field.name for field in fields(Comparison)]
+    columns = [field.name for field in fields(kind)]
     writer = csv_module.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(one) for one in found)
@@ -159,3 +168,169 @@ def _write_report(found: list[Comparison], path: Path) -> None:
 
     html = evidence_report(found)
     write_whole(path, lambda target: target.write_text(html, encoding="utf-8"))
+
+
+# --- facts about the chain -----------------------------------------------------------------------
+
+FactRows = Annotated[
+    list[str] | None,
+    typer.Option("--row", metavar="ID", help="Only this row; may be repeated.", show_default=False),
+]
+FactRole = Annotated[str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)]
+FactMisfits = Annotated[
+    bool, typer.Option("--misfits", help="Only facts that are not reproduced, with the reason.")
+]
+
+
+@app.command("mechanism")
+def mechanism(
+    row: FactRows = None,
+    overrides: options.Overrides = None,
+    role: FactRole = None,
+    misfits: FactMisfits = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show published facts from receptor to mood beside the model's values, with verdict.
+
+    Example: euthymia evidence mechanism --row Q019 --row Q097
+    """
+    found = _compare_facts("mechanism", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
+    _show_facts("mechanism", found, is_misfits=misfits, is_json=json, is_csv=csv)
+
+
+@app.command("safety")
+def safety(
+    row: FactRows = None,
+    overrides: options.Overrides = None,
+    role: FactRole = None,
+    misfits: FactMisfits = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show published acute effects beside the model's values; rows kept to validate stay closed.
+
+    Example: euthymia evidence safety --role calibrate --misfits
+    """
+    found = _compare_facts("safety", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
+    _show_facts("safety", found, is_misfits=misfits, is_json=json, is_csv=csv)
+
+
+def _compare_facts(
+    table: Table,
+    only: list[str] | None,
+    overrides: list[str] | None,
+    role: str | None,
+    *,
+    is_quiet: bool,
+    is_json: bool,
+    is_csv: bool,
+) -> list[FactComparison]:
+    from euthymia.evidence.fact_compare import compare_facts, facts_of
+    from euthymia.evidence.records import Role
+    from euthymia.model.parameters import load_parameters, parse_override
+
+    show.check_one_format(is_json=is_json, is_csv=is_csv)
+    if role is not None and role not in {one.value for one in Role}:
+        raise unknown("role", role, [one.value for one in Role])
+    known = {row.row_id: row for row in facts_of(table)}
+    for name in only or ():
+        if name not in known:
+            raise unknown("row", name, known)
+    rows = [
+        one for one in known.values() if role in (None, one.role.value) and (not only or one.row_id in only)
+    ]
+    changed = dict(parse_override(text) for text in overrides or ())
+    parameters = load_parameters().with_overrides(changed) if changed else None
+    with show.progress("Simulating", is_quiet=is_quiet) as on_done:
+        return list(compare_facts(table, rows, parameters=parameters, on_done=on_done))
+
+
+def _show_facts(
+    table: Table, found: list[FactComparison], *, is_misfits: bool, is_json: bool, is_csv: bool
+) -> None:
+    from euthymia.evidence.fact_compare import FactComparison, is_misfit
+
+    if is_misfits:
+        found = [one for one in found if is_misfit(one)]
+    if is_json:
+        print(json_module.dumps(_fact_document(table, found), indent=1, ensure_ascii=False))
+    elif is_csv:
+        _rows_as_csv(FactComparison, found)
+    else:
+        show.table(FACT_COLUMNS, [fact_row_of(one) for one in found], right=(6, 7))
+        print(fact_summary(found))
+        if is_misfits:
+            for text in dict.fromkeys(f"{one.row_id}{one.part}: {one.comment}" for one in found):
+                print(text)
+
+
+def _fact_document(table: Table, found: list[FactComparison]) -> dict[str, Any]:
+    return {
+        "schema": "euthymia.facts/1",
+        "version": version("euthymia"),
+        "table": table,
+        "rows": [asdict(one) for one in found],
+    }
+
+
+def fact_row_of(one: FactComparison) -> list[str]:
+    """Return the cells of one fact."""
+    return [
+        f"{one.row_id}{one.part}",
+        one.role,
+        one.layer or "–",
+        one.fact,
+        _run_of(one),
+        f"{one.variable} {one.statistic}".strip() or "–",
+        _bounds_of(one),
+        _model_of(one),
+        one.verdict,
+    ]
+
+
+def _run_of(one: FactComparison) -> str:
+    """Return the regimen and whom it is given to."""
+    people = "typical" if one.patients_count is None else f"{one.patients_count} patients"
+    group = "" if one.subgroup == "all" else f", {one.subgroup.replace('_', ' ')}"
+    expects = "" if one.setting in ("", "none") else f", setting {one.setting}"
+    return f"{one.regimen} ({people}{group}{expects})" if one.regimen else "–"
+
+
+def _bounds_of(one: FactComparison) -> str:
+    if one.low is None and one.high is None:
+        return "–"
+    if one.low == one.high:
+        return f"{one.low:.4g}"
+    if one.high is None:
+        return f"above {one.low:.4g}"
+    return f"below {one.high:.4g}" if one.low is None else f"{one.low:.4g} to {one.high:.4g}"
+
+
+def _model_of(one: FactComparison) -> str:
+    if one.simulated is None:
+        return "none" if one.variable else "–"
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    return f"{show.significant(one.simulated)}{unit}"
+
+
+def fact_summary(found: list[FactComparison]) -> str:
+    """Return how many facts were compared and reproduced, by layer, and what is closed."""
+    from euthymia.evidence.fact_compare import CLOSED, REPRODUCED, is_misfit
+
+    lines = []
+    for layer in dict.fromkeys(one.layer for one in found if one.layer):
+        judged = [one for one in found if one.layer == layer and one.verdict != CLOSED]
+        if judged:
+            hits = sum(one.verdict == REPRODUCED for one in judged)
+            missed = ", ".join(f"{one.row_id}{one.part}" for one in judged if is_misfit(one))
+            tail = f"; not {missed}" if missed else ""
+            lines.append(f"{layer}: {hits} of {len(judged)} reproduced{tail}")
+    shut = sum(one.verdict == CLOSED for one in found)
+    if shut:
+        lines.append(f"{shut} kept to validate: the printed values open with the frozen posterior")
+    left = len({one.row_id for one in found if not one.variable})
+    lines.append(f"{left} rows not comparable, with the reason; none is dropped because it fits badly.")
+    return "\n".join(lines)

@@ -13,42 +13,56 @@ from numpy.typing import NDArray
 
 from euthymia.compute.serial import SerialExecutor
 from euthymia.dosing.notation import parse_regimen
+from euthymia.engine.maths import NUMPY
 from euthymia.errors import ResultWarning
 from euthymia.evidence.fact_records import STATISTICS, FactRun
+from euthymia.mechanism.pk import brain
+from euthymia.mechanism.receptor import nmda
 from euthymia.model.chain import circuit_table, node_constants
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.model.scales import scales
 from euthymia.model.variables import find_variable
 from euthymia.model.wiring import Shares, record
-from euthymia.mechanism.pk import brain
-from euthymia.mechanism.receptor import nmda
-from euthymia.engine.maths import NUMPY
 from euthymia.population.individual import chain_values
-from euthymia.population.observation import VITAL_SIGNS, observe
+from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import Patient
 from euthymia.population.simulate import Life, simulate
 from euthymia.population.surroundings import visits_of
-from euthymia.tables import Row, read_table
+from euthymia.tables import read_table
 
 Array = NDArray[np.float64]
 SEED = 1
-MOST_PATIENTS = 1000
-"""No simulation has more virtual patients, whatever a run asks for: one in a thousand is the finest share."""
+MOST_PATIENTS = 500
+"""No simulation has more virtual patients, whatever a run asks for, so that a page takes half a minute.
+
+The standard error of a share of 3 % is then 0.8 %.
+"""
 NO_EXPECTATION = "none"
 _RENAMED = {"moaas_score": "moaas_points"}
 _DENSE_H = 6.0
 _DENSE_STEP_H = 1.0 / 60.0
 _AFTER_LAST_H = 168.0
-_SESSION_END_H = 24.0
+SESSION_END_H = 24.0
 _WINDOW_POINTS = 25
+_ROUNDING = 1.0 + 1e-12
+_BEYOND = 1.5
+"""A course that should end, or peak, by some hour is followed this many times as long."""
+
+
+class Person(NamedTuple):
+    """What sets a subgroup apart; groups without a difference are simulated together."""
+
+    age_years: float | None
+    is_hypertensive: bool
+    is_well: bool
 
 
 class Scene(NamedTuple):
-    """What is simulated, for whom, and what they expect."""
+    """What is simulated, in whom, and what they expect."""
 
     regimen: str
-    subgroup: str
+    person: Person
     setting: str
     is_typical: bool
 
@@ -105,7 +119,7 @@ class FactCourse:
             return self.at(variable, from_h)
         window = slice(self._place(from_h), self._place(to_h) + 1)
         values, times = self.values[variable][:, window], self.times_h[window]
-        return np.trapezoid(values, times, axis=1) / (to_h - from_h)
+        return np.asarray(np.trapezoid(values, times, axis=1)) / (to_h - from_h)
 
     def observed(self, variable: str, times_h: Sequence[float]) -> Array:
         """Return a variable as written down at some of the times, (P, V); a rise with the resting value."""
@@ -153,8 +167,11 @@ def reading_times_h(variable: str, starts_h: Iterable[float]) -> tuple[float, ..
 
 
 @cache
-def _subgroups() -> Mapping[str, Row]:
-    return {row["name"]: row for row in read_table("evidence/subgroups.csv")}
+def person_of(subgroup: str) -> Person:
+    """Return whom a subgroup stands for."""
+    row = {one["name"]: one for one in read_table("evidence/subgroups.csv")}[subgroup]
+    age_years = float(row["age_years"]) if row["age_years"] else None
+    return Person(age_years, row["is_hypertensive"] == "yes", row["is_well"] == "yes")
 
 
 @cache
@@ -179,7 +196,7 @@ def starts_of(regimen: str) -> tuple[float, ...]:
 
 def scene_of(run: FactRun, regimen: str | None = None) -> Scene:
     """Return the scene of a run, or the one with the other regimen."""
-    return Scene(regimen or run.regimen, run.subgroup, setting_of(run), run.patients_count is None)
+    return Scene(regimen or run.regimen, person_of(run.subgroup), setting_of(run), run.patients_count is None)
 
 
 def needs_of(runs: Iterable[FactRun]) -> dict[Scene, Need]:
@@ -207,8 +224,10 @@ def _need(run: FactRun, regimen: str) -> Need:
 
 
 def _named_times_h(run: FactRun) -> list[float]:
-    """Return the times that a run names, and points within its window."""
+    """Return the times that a run names, points within its window, and how long to follow it."""
     named = [] if run.reference.at_h is None else [run.reference.at_h]
+    if run.statistic.endswith("_h") and run.expected_high is not None:
+        named.append(_BEYOND * run.expected_high)
     if run.from_h is None or run.to_h is None:
         return named
     return [*named, *np.linspace(run.from_h, run.to_h, _WINDOW_POINTS if run.to_h > run.from_h else 1)]
@@ -218,7 +237,7 @@ def _read_times_h(run: FactRun, regimen: str) -> list[float]:
     """Return when virtual patients are read where a run names no time: in, or after, every session."""
     starts = starts_of(regimen)
     if run.statistic == "share_with_event":
-        return [start + _SESSION_END_H for start in starts]
+        return [start + SESSION_END_H for start in starts]
     if STATISTICS[run.statistic].needs_time:
         return []
     return [*starts, *reading_times_h(variable_of(run.variable), starts)]
@@ -248,11 +267,8 @@ def _shipped(scene: Scene, need: Need) -> FactCourse:
 
 
 def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse:
-    group = _subgroups()[scene.subgroup]
-    person = Patient.create(
-        age_years=float(group["age_years"]) if group["age_years"] else None,
-        is_hypertensive=group["is_hypertensive"] == "yes",
-    )
+    who = scene.person
+    person = Patient.create(age_years=who.age_years, is_hypertensive=who.is_hypertensive)
     times_h = _dense_times_h(scene, need) if scene.is_typical else np.array(need.times_h)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResultWarning)
@@ -266,7 +282,7 @@ def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse
             days=_days(scene, float(times_h[-1])),
             variables=need.variables,
             setting=scene.setting,
-            life=Life(is_well=group["is_well"] == "yes"),
+            life=Life(is_well=who.is_well),
             executor=SerialExecutor(),
         )
     return FactCourse(
@@ -283,7 +299,7 @@ def _last_h(regimen: str) -> float:
 
 
 def _days(scene: Scene, last_reading_h: float) -> float:
-    return max(_last_h(scene.regimen), last_reading_h) / 24.0
+    return max(_last_h(scene.regimen), last_reading_h) / 24.0 * _ROUNDING
 
 
 def _dense_times_h(scene: Scene, need: Need) -> Array:
@@ -295,7 +311,7 @@ def _dense_times_h(scene: Scene, need: Need) -> Array:
         parts.append(start + np.arange(0.0, _DENSE_H, _DENSE_STEP_H))
         parts.append(start + np.arange(_DENSE_H, 48.0, 0.25))
     times = np.concatenate(parts)
-    return np.unique(np.round(times[times <= end_h], 9))
+    return np.unique(np.minimum(np.round(times[times <= end_h], 9), end_h))
 
 
 # --- without time --------------------------------------------------------------------------------

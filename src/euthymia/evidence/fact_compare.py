@@ -1,0 +1,271 @@
+"""Holds published facts about the chain beside the model's values. Never fits anything.
+
+The verdict on a row that is kept to validate the acute layer stays closed, and its printed value unseen,
+until the posterior is frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from euthymia.evidence.fact_courses import (
+    MOST_PATIENTS,
+    FactCourse,
+    Scene,
+    needs_of,
+    setting_of,
+    simulate_scenes,
+    variable_of,
+)
+from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun
+from euthymia.evidence.fact_statistics import statistic_of
+from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
+from euthymia.evidence.records import Role
+from euthymia.model.parameters import ParameterSet
+from euthymia.model.variables import find_variable
+from euthymia.tables import read_table
+
+Table = Literal["mechanism", "safety"]
+CLOSE_FRACTION = 0.2
+"""A printed number without spread is reproduced within a fifth either way, as for exposures."""
+CLOSE_SHARE = 0.01
+"""... and a printed share also within one per cent of patients, for it is printed in whole per cents."""
+SMALLEST_CHANGE = 1e-6
+"""Less than this is no direction: it is of the size of numerical error."""
+REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
+CLOSED = "closed: opens with the frozen posterior"
+
+
+class _Bounds(NamedTuple):
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactComparison:
+    """One published fact beside the model's value.
+
+    Attributes
+    ----------
+    fact : str
+        What is stated; without the printed value where the row is closed.
+    patients_count : int or None
+        Virtual patients that were simulated; None for the typical patient.
+    low, high : float or None
+        Printed bounds; None is open, and both are None where the row is closed or not compared.
+    simulated : float or None
+        None where the row is not compared, or where the model has no such number (never, or 0 over 0).
+    verdict : str
+        ``reproduced``, ``not reproduced``, ``not comparable: reason``, or closed.
+    comment : str
+        Why the model misses it (``misfits.csv``).
+    """
+
+    row_id: str
+    part: str
+    role: str
+    layer: str
+    fact: str
+    source: str
+    regimen: str
+    setting: str
+    subgroup: str
+    patients_count: int | None
+    variable: str
+    statistic: str
+    unit: str
+    low: float | None
+    high: float | None
+    simulated: float | None
+    verdict: str
+    comment: str
+    assumption: str
+
+
+def facts_of(table: Table) -> tuple[FactRow, ...]:
+    """Return the shipped facts of a table."""
+    return load_mechanism_facts() if table == "mechanism" else load_acute_facts()
+
+
+def compare_facts(
+    table: Table,
+    rows: Iterable[FactRow] | None = None,
+    *,
+    parameters: ParameterSet | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> tuple[FactComparison, ...]:
+    """Return every fact of a table beside the model's value, in the order of the table.
+
+    Facts that cannot be compared are kept, with the reason: none is dropped because it fits badly.
+
+    Parameters
+    ----------
+    table : str
+        ``mechanism`` or ``safety``.
+    rows : iterable of FactRow, optional
+        Of that table; by default all. Only what they need is simulated.
+    parameters : ParameterSet, optional
+        Instead of the shipped one; with the whole chain.
+    on_done : callable, optional
+        Called with (simulations done, simulations in all).
+    """
+    chosen = tuple(facts_of(table) if rows is None else rows)
+    runs = [run for row in chosen for run in row.runs if run.is_comparable and run.regimen]
+    courses = simulate_scenes(needs_of(runs), parameters=parameters, on_done=on_done)
+    return tuple(
+        _compared(table, row, run, courses, parameters) if run.is_comparable else _left_out(table, row, run)
+        for row in chosen
+        for run in row.runs
+    )
+
+
+def is_misfit(one: FactComparison) -> bool:
+    """Tell whether the model misses a fact that is open."""
+    return one.verdict == NOT_REPRODUCED
+
+
+def is_closed(table: Table, row: FactRow) -> bool:
+    """Tell whether a row's printed value stays unseen: what validates the acute layer."""
+    return table == "safety" and row.role is Role.VALIDATE
+
+
+def verdict_of(run: FactRun, simulated: float | None) -> str:
+    """Return whether a value lies within the printed bounds.
+
+    Bounds that are equal are a printed number without spread: within ``CLOSE_FRACTION`` either way, or
+    within ``CLOSE_SHARE`` for a share. A direction must be more than ``SMALLEST_CHANGE``.
+    """
+    if simulated is None:
+        return NOT_REPRODUCED
+    low, high = run.expected_low, run.expected_high
+    if low is not None and low == high:
+        is_share = STATISTICS[run.statistic].is_share
+        is_inside = _is_close(simulated, low) or (is_share and abs(simulated - low) <= CLOSE_SHARE + 1e-12)
+    else:
+        margin = SMALLEST_CHANGE if run.statistic in ("increases", "decreases") else 0.0
+        is_above = low is None or simulated >= low + margin
+        is_inside = is_above and (high is None or simulated <= high - margin)
+    return REPRODUCED if is_inside else NOT_REPRODUCED
+
+
+def _is_close(simulated: float, printed: float) -> bool:
+    if printed == 0 or simulated == 0:
+        return simulated == printed
+    ratio = simulated / printed
+    return ratio > 0 and abs(float(np.log(ratio))) <= float(np.log1p(CLOSE_FRACTION))
+
+
+def _compared(
+    table: Table,
+    row: FactRow,
+    run: FactRun,
+    courses: Mapping[Scene, FactCourse],
+    parameters: ParameterSet | None,
+) -> FactComparison:
+    simulated = statistic_of(run, courses, parameters)
+    is_shut = is_closed(table, row)
+    verdict = CLOSED if is_shut else verdict_of(run, simulated)
+    variable = find_variable(variable_of(run.variable))
+    held = run.steady_at_umol_per_L
+    return FactComparison(
+        row_id=row.row_id,
+        part=run.part,
+        role=row.role.value,
+        layer=variable.layer,
+        fact=_fact(table, row),
+        source=row.citation,
+        regimen=run.regimen if held is None else f"{held:g} umol/L unbound ketamine, held",
+        setting=setting_of(run) if held is None else "",
+        subgroup=run.subgroup,
+        patients_count=None if run.patients_count is None else min(run.patients_count, MOST_PATIENTS),
+        variable=variable.stem,
+        statistic=_statistic(run),
+        unit=_unit(run, variable.unit),
+        low=None if is_shut else run.expected_low,
+        high=None if is_shut else run.expected_high,
+        simulated=simulated,
+        verdict=verdict,
+        comment=_explanations(table).get(f"{row.row_id}{run.part}", "") if verdict == NOT_REPRODUCED else "",
+        assumption="" if is_shut else run.assumption,
+    )
+
+
+def _left_out(table: Table, row: FactRow, run: FactRun) -> FactComparison:
+    return FactComparison(
+        row_id=row.row_id,
+        part=run.part,
+        role=row.role.value,
+        layer="",
+        fact=_fact(table, row),
+        source=row.citation,
+        regimen="",
+        setting="",
+        subgroup="",
+        patients_count=None,
+        variable="",
+        statistic="",
+        unit="",
+        low=None,
+        high=None,
+        simulated=None,
+        verdict=f"{NOT_COMPARABLE}: {run.reason}",
+        comment="",
+        assumption="",
+    )
+
+
+def _fact(table: Table, row: FactRow) -> str:
+    """Return what a row states; the printed value of a closed row is left out."""
+    printed = row.printed
+    if table == "mechanism":
+        return _joined(printed["quantity"], printed["value"])
+    given = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
+    stated = _joined(printed["measure"], given)
+    if is_closed(table, row):
+        return stated
+    value = printed["value"] or "–".join(filter(None, (printed["value_low"], printed["value_high"])))
+    return _joined(stated, f"{value} {printed['unit']}".strip())
+
+
+def _joined(*parts: str) -> str:
+    return ": ".join(filter(None, parts))
+
+
+def _statistic(run: FactRun) -> str:
+    """Return the statistic with its threshold, time and reference in words."""
+    parts = [run.statistic.removesuffix("_h").replace("_", " ")]
+    if run.threshold is not None:
+        parts.append(f"{run.threshold:g}")
+    if run.from_h is not None and run.to_h is not None:
+        parts.append(f"{run.from_h:g} h" if run.from_h == run.to_h else f"{run.from_h:g}–{run.to_h:g} h")
+    reference = run.reference
+    against = {
+        "regimen": reference.regimen,
+        "time": f"{reference.at_h or 0:g} h",
+        "variable": reference.variable,
+    }
+    if reference.kind in against:
+        parts.append(f"against {against[reference.kind]}")
+    return " ".join(parts)
+
+
+def _unit(run: FactRun, variable_unit: str) -> str:
+    if run.statistic.endswith("_h") or run.statistic == "peaks_before":
+        return "h"
+    has_own = run.statistic in (
+        *("value_at", "peak", "rise_at", "maximum_rise", "mean_of_maxima", "sd_at"),
+        *("increases", "decreases"),
+    )
+    return variable_unit if has_own else "1"
+
+
+@cache
+def _explanations(table: Table) -> Mapping[str, str]:
+    """Return why the model misses a fact, by the name of its run (``misfits.csv``)."""
+    rows = read_table(f"evidence/{table}/misfits.csv")
+    return {run: row["explanation"] for row in rows for run in row["runs"].split(";")}
