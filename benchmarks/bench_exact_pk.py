@@ -18,9 +18,9 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.engine import reference
 from euthymia.model.parameters import load_parameters
 from euthymia.model.pk import Given, wire_pk
+from euthymia.population.concentrations import simulate_concentrations
 from euthymia.population.individual import individual_values
 from euthymia.population.patient import Patient
-from euthymia.population.concentrations import simulate_concentrations
 
 REGIMEN = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 PATIENTS = 10_000

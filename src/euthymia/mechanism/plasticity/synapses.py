@@ -76,8 +76,8 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
     """Birth into free sites, death, and maturation of new synapses; slow relaxation of stable ones.
 
-    dn/dt = k_N (q + q_R r)(rho_max - s - n) - n / tau_N - k_s (1 + l_s L) n - k_H max(rho - 1, 0)^2
-    ds/dt = k_s (1 + l_s L) n + (s_inf - s) / tau_S(sign)
+    dn/dt = k_N (q + q_R r)(rho_max - s - n) - n / tau_N - k_s (1 + l_s L) n - k_H max(rho - 1, 0)^2 n / rho
+    ds/dt = k_s (1 + l_s L) n + (s_inf - s) / tau_S(sign) - k_H max(rho - 1, 0)^2 s / rho
     """
     p, new, stable = parameters, state.new_fraction, state.stable_fraction
     drive = inputs.protein_relative + p.formation_by_ssri_relative * inputs.ssri_adaptation_fraction
@@ -86,11 +86,13 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
         p.stabilisation_rate_per_h * (1.0 + p.stabilisation_by_therapy_relative * inputs.learning_relative)
     ) * new
     excess = m.maximum(new + stable - 1.0, 0.0)
-    pruned = p.homeostasis_rate_per_h * excess * excess
+    pruned_share = p.homeostasis_rate_per_h * excess * excess / (1.0 + excess)
     gap = stable_target(inputs, parameters) - stable
     return State(
-        new_fraction=formed - new / p.new_time_h - matured - pruned,
-        stable_fraction=matured + _relaxation(m, gap, p.recovery_time_h, p.loss_time_h),
+        new_fraction=formed - new / p.new_time_h - matured - pruned_share * new,
+        stable_fraction=matured
+        + _relaxation(m, gap, p.recovery_time_h, p.loss_time_h)
+        - pruned_share * stable,
     )
 
 
