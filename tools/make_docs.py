@@ -10,6 +10,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from euthymia.evidence.fact_compare import FactComparison
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -126,41 +130,160 @@ def exposures() -> str:
     )
 
 
-def facts() -> str:
-    from euthymia.cli.evidence import FACT_COLUMNS, fact_row_of, fact_summary
-    from euthymia.evidence.fact_compare import MOST_PATIENTS, Table, compare_facts
+LAYERS = {
+    "site": "Drug at its site",
+    "receptor": "Receptor and transporter",
+    "circuit": "Circuit",
+    "plasticity": "Plasticity",
+    "comparators": "Antidepressants",
+    "symptoms": "Beliefs and mood",
+    "acute": "Effects during a session",
+}
 
+
+def facts() -> str:
+    from euthymia.evidence.fact_compare import compare_facts
+
+    found = [*compare_facts("mechanism"), *compare_facts("safety")]
     parts = [
         WIDE,
         "# Published facts beside the model\n\n",
-        "Made by `euthymia evidence mechanism` and `euthymia evidence safety`: every row of the two tables, ",
-        "the part of it that was run, the printed bounds and the model's value. A fact is reproduced where ",
-        "the value lies within the bounds; a printed number without spread counts within 20 % either way, a ",
-        "printed share also within one per cent of patients. Most bounds are directions, which are easy to ",
-        f"meet. At most {MOST_PATIENTS} virtual patients are simulated; readings of pressure, CADSS and ",
-        "MOAA/S include their noise and are taken when staff take them. Nobody expects anything of the ",
-        "treatment unless a setting is named. Acute effects kept to validate show the model's value only: ",
-        "their printed values open with the frozen posterior.\n",
+        _about_facts(),
+        _fact_counts(found),
+        _misses(found),
     ]
-    titles: dict[Table, str] = {"mechanism": "From receptor to mood", "safety": "Acute effects"}
-    for table, title in titles.items():
-        found = list(compare_facts(table))
-        counts = "\n".join(f"- {line}" for line in fact_summary(found).splitlines())
-        run = [one for one in found if one.variable]
-        rows = [[*fact_row_of(one), one.comment, one.assumption] for one in run]
-        parts.append(f"\n## {title}\n\n{counts}\n\n{_table((*FACT_COLUMNS, 'why', 'supposed'), rows)}")
-        left = [
-            [f"{one.row_id}{one.part}", one.role, one.fact, one.verdict] for one in found if not one.variable
-        ]
-        parts.append(f"\n### {title}: not comparable\n\n{_table(('row', 'role', 'fact', 'reason'), left)}")
+    for layer, title in LAYERS.items():
+        own = [one for one in found if one.layer == layer]
+        parts.append(f"\n## {title}\n\n{_open_facts(own)}{_closed_facts(own)}")
+    left = [one for one in found if not one.variable]
+    rows = [
+        [f"{one.row_id}{one.part}", one.fact, _studied(one), one.verdict.partition(": ")[2]] for one in left
+    ]
+    parts.append(
+        "\n## Not comparable\n\nThese rows stay out, each with its reason; none is left out because it fits "
+        f"badly.\n\n{_table(('row', 'fact', 'studied in; read; source', 'reason'), rows)}"
+    )
     return "".join(parts)
+
+
+def _about_facts() -> str:
+    from euthymia.evidence.fact_compare import MOST_PATIENTS
+
+    return (
+        "Each link of the chain is held against its own literature. Made by `euthymia evidence mechanism` "
+        "(rows Q) and `euthymia evidence safety` (rows AE). Every row of both tables is here.\n\n"
+        "**Verdict.** *Reproduced*: the model's value lies within the printed bounds. A number printed "
+        "without spread counts within 20 % either way, a printed share also within one per cent of patients. "
+        "Where the bounds say *direction*, only more or less was compared: easy to meet, and no support for "
+        "a size; of a correlation only the sign counts, however weak. A fact of animals or slices is "
+        "compared in a simulated person at the clinical dose; what that supposes stands in the last column. "
+        "*Closed*: kept to validate the acute layer; the model's value is shown, the printed one and the "
+        "verdict open with the frozen posterior.\n\n"
+        "**Role.** Rows marked *calibrate* were at hand when constants were set, so meeting them is partly "
+        "by construction; rows marked *validate* were read by no fit.\n\n"
+        "**Read.** *Seen in source*: the number was read there, often in an abstract or a label. *Derived*: "
+        "worked out from what was read. *Recalled*: from memory, never compared.\n\n"
+        f"**Simulated.** The typical patient, or at most {MOST_PATIENTS} virtual ones. Readings of pressure, "
+        "CADSS and MOAA/S are taken when staff take them, noise included. Nobody expects anything of the "
+        "treatment unless a setting is named.\n"
+    )
+
+
+def _fact_counts(found: Sequence[FactComparison]) -> str:
+    from euthymia.evidence.fact_compare import CLOSED, NOT_REPRODUCED, REPRODUCED
+
+    rows = []
+    for layer, title in LAYERS.items():
+        own = [one for one in found if one.layer == layer]
+        hit = [one for one in own if one.verdict == REPRODUCED]
+        counts = (
+            len(hit) + sum(one.verdict == NOT_REPRODUCED for one in own),
+            len(hit),
+            sum(one.kind == "direction" for one in hit),
+            sum(one.verdict == NOT_REPRODUCED for one in own),
+            sum(one.verdict == CLOSED for one in own),
+        )
+        rows.append([f"[{title}](#{_anchor(title)})", *map(str, counts)])
+    heads = ("layer", "open", "reproduced", "of these as a direction", "not reproduced", "closed")
+    left = len({(one.row_id, one.part) for one in found if not one.variable})
+    return (
+        f"\n## Counts\n\nA row that prints several facts counts once for each.\n\n{_table(heads, rows)}\n"
+        f"{left} more cannot be compared.\n"
+    )
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _misses(found: Sequence[FactComparison]) -> str:
+    from euthymia.evidence.fact_compare import is_misfit
+
+    missed = [one for one in found if is_misfit(one)]
+    rows = []
+    for why in dict.fromkeys(one.comment for one in missed):
+        own = [f"{one.row_id}{one.part}" for one in missed if one.comment == why]
+        rows.append([", ".join(own), why])
+    return f"\n## What the model misses\n\n{_table(('rows', 'why'), rows)}"
+
+
+def _open_facts(found: Sequence[FactComparison]) -> str:
+    from euthymia.cli.evidence import bounds_of, model_of
+    from euthymia.evidence.fact_compare import CLOSED
+
+    rows = [
+        [
+            f"{one.row_id}{one.part}",
+            one.role,
+            one.fact,
+            _studied(one),
+            _simulated(one),
+            bounds_of(one),
+            model_of(one),
+            f"**{one.verdict}**" if one.comment else one.verdict,
+            "; ".join(filter(None, (one.comment, one.assumption and f"supposed: {one.assumption}"))),
+        ]
+        for one in found
+        if one.verdict != CLOSED
+    ]
+    heads = ("row", "role", "fact", "studied in; read; source", "simulated", "printed", "model", "verdict")
+    return _table((*heads, "why missed, what is supposed"), rows)
+
+
+def _closed_facts(found: Sequence[FactComparison]) -> str:
+    from euthymia.cli.evidence import model_of
+    from euthymia.evidence.fact_compare import CLOSED
+
+    rows = [
+        [f"{one.row_id}{one.part}", one.fact, _studied(one), _simulated(one), model_of(one)]
+        for one in found
+        if one.verdict == CLOSED
+    ]
+    heads = ("row", "fact", "studied in; read; source", "simulated", "model")
+    intro = "\n### Kept to validate\n\nPrinted values and verdicts open with the frozen posterior.\n\n"
+    return f"{intro}{_table(heads, rows)}" if rows else ""
+
+
+def _studied(one: FactComparison) -> str:
+    """Return in whom or what, whether it was read, and where."""
+    name = one.source.replace("[", "(").replace("]", ")") or "no source"
+    source = f"[{name}](<{one.url}>)" if one.url else name
+    return "; ".join(filter(None, (one.studied, one.grade, source)))
+
+
+def _simulated(one: FactComparison) -> str:
+    """Return what was read off which observable, in whom and after what."""
+    from euthymia.cli.evidence import run_of
+    from euthymia.model.variables import find_variable
+
+    return f"{find_variable(one.variable).meaning}: {one.statistic}. {run_of(one)}"
 
 
 def variables() -> str:
     from euthymia.model.variables import variables as all_variables
 
     rows = [
-        [f"`{one.stem}`", one.unit, one.meaning, one.layer, f"{one.molar_mass_g_per_mol:g}"]
+        [f"`{one.stem}`", one.unit, one.meaning, one.layer, _mass(one.molar_mass_g_per_mol)]
         for one in all_variables().values()
     ]
     heads = ("variable", "unit inside", "meaning", "layer", "molar mass (g/mol)")
@@ -168,6 +291,10 @@ def variables() -> str:
         f"{NOTE}# Variables\n\nEvery observable. In results a name ends in the unit chosen with `--unit`: "
         f"`ketamine_arterial_ng_per_mL`.\n\n{_table(heads, rows)}"
     )
+
+
+def _mass(molar_mass_g_per_mol: float | None) -> str:
+    return "–" if molar_mass_g_per_mol is None else f"{molar_mass_g_per_mol:g}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,15 +11,18 @@ import pytest
 from euthymia import simulate
 from euthymia.evidence import fact_compare, fact_courses
 from euthymia.evidence.fact_compare import (
+    _WORDS,
     CLOSED,
     NOT_REPRODUCED,
     REPRODUCED,
     FactComparison,
     Table,
+    _statistic,
     compare_facts,
     facts_of,
     is_closed,
     is_misfit,
+    kind_of,
     verdict_of,
 )
 from euthymia.evidence.fact_courses import (
@@ -93,15 +96,34 @@ def test_facts_that_cannot_be_compared_stay_with_their_reason(table: Table):
 
 @pytest.mark.usefixtures("unsimulated")
 def test_validating_acute_facts_show_neither_printed_value_nor_verdict():
-    roles = {row.row_id: row for row in facts_of("safety")}
+    rows = {row.row_id: row for row in facts_of("safety")}
     shut = [one for one in compare_facts("safety") if one.role == "validate" and one.variable]
     assert len(shut) == 83
     for one in shut:
-        assert (one.verdict, one.low, one.high, one.assumption, one.comment) == (CLOSED, None, None, "", "")
+        assert (one.verdict, one.low, one.high, one.kind) == (CLOSED, None, None, "")
+        assert (one.assumption, one.comment) == ("", "")
         assert not is_misfit(one)
-        printed = roles[one.row_id].printed
-        given = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
+        printed = rows[one.row_id].printed
+        drug = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
+        given = f"{printed['comparator']}, beside {drug}" if one.regimen.startswith("placebo") else drug
         assert one.fact == f"{printed['measure']}: {given}"
+
+
+@pytest.mark.usefixtures("unsimulated")
+def test_the_placebo_part_of_a_fact_states_what_was_printed_for_placebo():
+    parts = compare_facts("safety", [fact("AE-BLOOD-014")])
+    assert [one.fact for one in parts] == [
+        "largest mean maximum SBP rise: esketamine IN: 13.3 mmHg",
+        "largest mean maximum SBP rise: placebo, beside esketamine IN: 6.1 mmHg",
+    ]
+
+
+@EACH_TABLE
+@pytest.mark.usefixtures("unsimulated")
+def test_every_fact_says_what_it_is_about_and_how_well_it_was_read(table: Table):
+    found = compare_facts(table)
+    assert all(one.topic and one.grade for one in found)
+    assert all(one.source for one in found if not one.grade.startswith("recalled"))
 
 
 @pytest.mark.usefixtures("unsimulated")
@@ -155,6 +177,48 @@ def test_bounds_decide_and_a_number_without_spread_is_met_within_a_fifth(
     statistic: str, low: float | None, high: float | None, simulated: float | None, *, is_met: bool
 ):
     assert judged(statistic, low, high, simulated) == (REPRODUCED if is_met else NOT_REPRODUCED)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "low", "high", "kind"),
+    [
+        ("increases", 0.0, None, "direction"),
+        ("correlation", -1.0, 0.0, "direction"),
+        ("peak_ratio", 1.0, None, "direction"),
+        ("ratio_at", 0.0, 1.0, "direction"),
+        ("ratio_at", 1.13, None, "number"),
+        ("value_at", 0.0, 0.8, "number"),
+        ("value_at", 0.0, 0.0, "number"),
+        ("time_of_peak_h", 0.0, 1.0, "number"),
+    ],
+)
+def test_bounds_without_a_size_are_a_direction(statistic: str, low: float, high: float | None, kind: str):
+    run = replace(run_of("Q019"), statistic=statistic, expected_low=low, expected_high=high)
+    assert kind_of(run) == kind
+
+
+def test_every_statistic_has_its_words():
+    assert set(_WORDS) == set(STATISTICS)
+
+
+@pytest.mark.parametrize(
+    ("row_id", "part", "words"),
+    [
+        ("Q008", "a", "change, at balance"),
+        ("Q022", "a", "at 3.22 h, over its start"),
+        ("Q046", "a", "change at 4.5 h, over the change at 24 h"),
+        ("Q018", "a", "peak over that with ketamine 0.1 mg/kg iv over 40 min"),
+        ("Q018", "b", "time of the peak less that of severity_fraction"),
+        ("Q031", "a", "change at 4 h: correlation over patients with that of madrs_points at 4 h"),
+        ("Q058", "b", "change, at 840 h, against 576 h"),
+        ("Q098", "a", "share of patients who have lost 50 % at 24 h"),
+        ("AE-DISSO-030", "a", "back within 25 % of its peak"),
+        ("AE-DISSO-035", "a", "peak within 0–6 h"),
+        ("AE-BLOOD-006", "a", "share of patients whose reading reaches 180 at least once"),
+    ],
+)
+def test_what_is_read_off_stands_in_words(row_id: str, part: str, words: str):
+    assert _statistic(run_of(row_id, part)) == words
 
 
 # --- reading off a course that is known --------------------------------------------------------

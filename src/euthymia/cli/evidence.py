@@ -283,15 +283,15 @@ def fact_row_of(one: FactComparison) -> list[str]:
         one.role,
         one.layer or "–",
         one.fact,
-        _run_of(one),
+        run_of(one),
         f"{one.variable} {one.statistic}".strip() or "–",
-        _bounds_of(one),
-        _model_of(one),
+        bounds_of(one),
+        model_of(one),
         one.verdict,
     ]
 
 
-def _run_of(one: FactComparison) -> str:
+def run_of(one: FactComparison) -> str:
     """Return the regimen and whom it is given to."""
     people = "typical" if one.patients_count is None else f"{one.patients_count} patients"
     group = "" if one.subgroup == "all" else f", {one.subgroup.replace('_', ' ')}"
@@ -299,21 +299,33 @@ def _run_of(one: FactComparison) -> str:
     return f"{one.regimen} ({people}{group}{expects})" if one.regimen else "–"
 
 
-def _bounds_of(one: FactComparison) -> str:
-    if one.low is None and one.high is None:
+def bounds_of(one: FactComparison) -> str:
+    """Return the printed bounds; a direction is named as one."""
+    low, high = one.low, one.high
+    if low is None and high is None:
         return "–"
-    if one.low == one.high:
-        return f"{one.low:.4g}"
-    if one.high is None:
-        return f"above {one.low:.4g}"
-    return f"below {one.high:.4g}" if one.low is None else f"{one.low:.4g} to {one.high:.4g}"
+    if one.kind == "direction":
+        return f"{_span(low, high)} (direction)"
+    return f"{_span(low, high)}{_unit_of(one)}"
 
 
-def _model_of(one: FactComparison) -> str:
+def _span(low: float | None, high: float | None) -> str:
+    if low == high:
+        return f"{low:.4g}"
+    if high is None:
+        return f"above {low:.4g}"
+    return f"below {high:.4g}" if low is None else f"{low:.4g} to {high:.4g}"
+
+
+def _unit_of(one: FactComparison) -> str:
+    return "" if one.unit == "1" else f" {one.unit}"
+
+
+def model_of(one: FactComparison) -> str:
+    """Return the model's value with its unit; none where it has no such number."""
     if one.simulated is None:
         return "none" if one.variable else "–"
-    unit = "" if one.unit == "1" else f" {one.unit}"
-    return f"{show.significant(one.simulated)}{unit}"
+    return f"{show.significant(one.simulated)}{_unit_of(one)}"
 
 
 def fact_summary(found: list[FactComparison]) -> str:
@@ -324,10 +336,12 @@ def fact_summary(found: list[FactComparison]) -> str:
     for layer in dict.fromkeys(one.layer for one in found if one.layer):
         judged = [one for one in found if one.layer == layer and one.verdict != CLOSED]
         if judged:
-            hits = sum(one.verdict == REPRODUCED for one in judged)
+            hit = [one for one in judged if one.verdict == REPRODUCED]
+            only = sum(one.kind == "direction" for one in hit)
             missed = ", ".join(f"{one.row_id}{one.part}" for one in judged if is_misfit(one))
             tail = f"; not {missed}" if missed else ""
-            lines.append(f"{layer}: {hits} of {len(judged)} reproduced{tail}")
+            which = f" ({only} as directions)" if only else ""
+            lines.append(f"{layer}: {len(hit)} of {len(judged)} reproduced{which}{tail}")
     shut = sum(one.verdict == CLOSED for one in found)
     if shut:
         lines.append(f"{shut} kept to validate: the printed values open with the frozen posterior")

@@ -7,7 +7,7 @@ until the posterior is frozen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -52,10 +52,21 @@ class FactComparison:
 
     Attributes
     ----------
+    topic : str
+        What the row is about, in the words of its table (``spines``, ``blood pressure``).
     fact : str
         What is stated; without the printed value where the row is closed.
+    studied : str
+        Species, region or people.
+    grade : str
+        Whether the number was read in the source, and what kind of page that was.
     patients_count : int or None
         Virtual patients that were simulated; None for the typical patient.
+    statistic : str
+        What is read off the variable, in words.
+    kind : str
+        ``direction`` where the bounds say only which way, else ``number``; empty where the row is closed or
+        not compared.
     low, high : float or None
         Printed bounds; None is open, and both are None where the row is closed or not compared.
     simulated : float or None
@@ -70,8 +81,12 @@ class FactComparison:
     part: str
     role: str
     layer: str
+    topic: str
     fact: str
+    studied: str
+    grade: str
     source: str
+    url: str
     regimen: str
     setting: str
     subgroup: str
@@ -79,6 +94,7 @@ class FactComparison:
     variable: str
     statistic: str
     unit: str
+    kind: str
     low: float | None
     high: float | None
     simulated: float | None
@@ -118,7 +134,7 @@ def compare_facts(
     runs = [run for row in chosen for run in row.runs if run.is_comparable and run.regimen]
     courses = simulate_scenes(needs_of(runs), parameters=parameters, on_done=on_done)
     return tuple(
-        _compared(table, row, run, courses, parameters) if run.is_comparable else _left_out(table, row, run)
+        _compared(table, row, run, courses, parameters) if run.is_comparable else _stated(table, row, run)
         for row in chosen
         for run in row.runs
     )
@@ -160,6 +176,13 @@ def _is_close(simulated: float, printed: float) -> bool:
     return ratio > 0 and abs(float(np.log(ratio))) <= float(np.log1p(CLOSE_FRACTION))
 
 
+def kind_of(run: FactRun) -> str:
+    """Return ``direction`` where the bounds of a run say only which way, else ``number``."""
+    bounds = {run.expected_low, run.expected_high} - {None}
+    has_no_size = not run.statistic.endswith("_h") and bounds <= {-1.0, 0.0, 1.0}
+    return "direction" if has_no_size and run.expected_low != run.expected_high else "number"
+
+
 def _compared(
     table: Table,
     row: FactRow,
@@ -172,13 +195,9 @@ def _compared(
     verdict = CLOSED if is_shut else verdict_of(run, simulated)
     variable = find_variable(variable_of(run.variable))
     held = run.steady_at_umol_per_L
-    return FactComparison(
-        row_id=row.row_id,
-        part=run.part,
-        role=row.role.value,
+    return replace(
+        _stated(table, row, run),
         layer=variable.layer,
-        fact=_fact(table, row),
-        source=row.citation,
         regimen=run.regimen if held is None else f"{held:g} umol/L unbound ketamine, held",
         setting=setting_of(run) if held is None else "",
         subgroup=run.subgroup,
@@ -186,6 +205,7 @@ def _compared(
         variable=variable.stem,
         statistic=_statistic(run),
         unit=_unit(run, variable.unit),
+        kind="" if is_shut else kind_of(run),
         low=None if is_shut else run.expected_low,
         high=None if is_shut else run.expected_high,
         simulated=simulated,
@@ -195,14 +215,21 @@ def _compared(
     )
 
 
-def _left_out(table: Table, row: FactRow, run: FactRun) -> FactComparison:
+def _stated(table: Table, row: FactRow, run: FactRun) -> FactComparison:
+    """Return what a row states and where it comes from, not compared."""
+    is_mechanism = table == "mechanism"
+    quality = "" if is_mechanism else row.printed["source_quality"]
     return FactComparison(
         row_id=row.row_id,
         part=run.part,
         role=row.role.value,
         layer="",
-        fact=_fact(table, row),
+        topic=row.printed["link" if is_mechanism else "domain"].replace("_", " "),
+        fact=_fact(table, row, run),
+        studied=row.printed["species_region" if is_mechanism else "population"],
+        grade=", ".join(filter(None, (row.confidence, quality))).replace("-", " "),
         source=row.citation,
+        url=row.url,
         regimen="",
         setting="",
         subgroup="",
@@ -210,6 +237,7 @@ def _left_out(table: Table, row: FactRow, run: FactRun) -> FactComparison:
         variable="",
         statistic="",
         unit="",
+        kind="",
         low=None,
         high=None,
         simulated=None,
@@ -219,16 +247,18 @@ def _left_out(table: Table, row: FactRow, run: FactRun) -> FactComparison:
     )
 
 
-def _fact(table: Table, row: FactRow) -> str:
+def _fact(table: Table, row: FactRow, run: FactRun) -> str:
     """Return what a row states; the printed value of a closed row is left out."""
     printed = row.printed
     if table == "mechanism":
         return _joined(printed["quantity"], printed["value"])
-    given = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
-    stated = _joined(printed["measure"], given)
+    is_placebo = run.regimen.startswith("placebo") and bool(printed["comparator"])
+    drug = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
+    stated = _joined(printed["measure"], f"{printed['comparator']}, beside {drug}" if is_placebo else drug)
     if is_closed(table, row):
         return stated
     value = printed["value"] or "–".join(filter(None, (printed["value_low"], printed["value_high"])))
+    value = printed["comparator_value"] if is_placebo else value
     return _joined(stated, f"{value} {printed['unit']}".strip())
 
 
@@ -236,22 +266,60 @@ def _joined(*parts: str) -> str:
     return ": ".join(filter(None, parts))
 
 
+_WORDS: Mapping[str, str] = {
+    "value_at": "{when}",
+    "peak": "peak{within}",
+    "peak_ratio": "peak over {against}",
+    "time_of_peak_h": "time of the peak",
+    "onset_h": "first at {percent} % of its peak",
+    "return_by_h": "back within {percent} % of its peak",
+    "ratio_at": "{when}, over {against}",
+    "rise_at": "change, {when}",
+    "rise_ratio_at": "change {when}, over the change at {against}",
+    "maximum_rise": "largest rise",
+    "mean_of_maxima": "largest reading of each patient less the one before, mean",
+    "sd_at": "standard deviation between patients, {when}",
+    "share_above": "share of patients with a reading above {threshold} at least once",
+    "share_below": "share of patients with a reading below {threshold} at least once",
+    "share_total_above": "share of patients whose reading reaches {threshold} at least once",
+    "share_with_event": "share of patients with it in at least one session",
+    "share_responding": "share of patients who have lost {percent} % {when}",
+    "ratio_last_to_first": "peak after the last dose over that after the first",
+    "peaks_before": "time of the peak less that of {against}",
+    "correlation": "change {when}: correlation over patients with that of {against}",
+    "increases": "change, {when}",
+    "decreases": "change, {when}",
+    "no_change": "{when}, over {against}",
+}
+"""What is read off, in words, one for each name of ``STATISTICS`` (under test)."""
+
+
 def _statistic(run: FactRun) -> str:
     """Return the statistic with its threshold, time and reference in words."""
-    parts = [run.statistic.removesuffix("_h").replace("_", " ")]
-    if run.threshold is not None:
-        parts.append(f"{run.threshold:g}")
-    if run.from_h is not None and run.to_h is not None:
-        parts.append(f"{run.from_h:g} h" if run.from_h == run.to_h else f"{run.from_h:g}–{run.to_h:g} h")
+    when = "at balance" if run.from_h is None or run.to_h is None else _when(run.from_h, run.to_h)
+    text = _WORDS[run.statistic].format(
+        when=when,
+        within="" if run.from_h is None else f" within {run.from_h:g}–{run.to_h:g} h",
+        threshold=f"{run.threshold or 0.0:g}",
+        percent=f"{100.0 * (run.threshold or 0.0):g}",
+        against=_against(run),
+    )
+    is_named = run.reference.kind in ("regimen", "time") and "{against}" not in _WORDS[run.statistic]
+    return f"{text}, against {_against(run)}" if is_named else text
+
+
+def _when(from_h: float, to_h: float) -> str:
+    if from_h == to_h:
+        return "before the first dose" if from_h == 0 else f"at {from_h:g} h"
+    return f"mean of {from_h:g}–{to_h:g} h"
+
+
+def _against(run: FactRun) -> str:
     reference = run.reference
-    against = {
-        "regimen": reference.regimen,
-        "time": f"{reference.at_h or 0:g} h",
-        "variable": reference.variable,
-    }
-    if reference.kind in against:
-        parts.append(f"against {against[reference.kind]}")
-    return " ".join(parts)
+    at = "" if reference.at_h is None else f"{reference.at_h:g} h"
+    if reference.kind == "variable":
+        return " at ".join(filter(None, (reference.variable, at)))
+    return {"regimen": f"that with {reference.regimen}", "time": at}.get(reference.kind, "its start")
 
 
 def _unit(run: FactRun, variable_unit: str) -> str:
