@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_LIST = 12
+"""Names that fit into one message."""
+
 
 class EuthymiaError(Exception):
     """Base of every error that Euthymia raises on purpose."""
@@ -59,11 +62,16 @@ def invalid(field: str, *, must: str, got: object, cure: str = "") -> InvalidInp
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, cure: str = "") -> UnknownNameError:
-    """Build the error for a name that is not known, offering the nearest match or the whole list."""
+    """Build the error for a name that is not known, offering the nearest match, or the list if it is short.
+
+    Where the list is long, ``cure`` says where it stands.
+    """
     names = sorted(known)
     close = nearest(name, names)
     if close:
         hint = f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    elif len(names) > LONGEST_LIST and cure:
+        hint = ""
     else:
         hint = f"Known: {', '.join(names)}."
-    return UnknownNameError(" ".join(part for part in (f"Unknown {kind} {name!r}. {hint}", cure) if part))
+    return UnknownNameError(" ".join(part for part in (f"Unknown {kind} {name!r}.", hint, cure) if part))

@@ -75,7 +75,11 @@ def test_route_runs_as_it_is_written(command: Command, row: dict[str, str]):
 def test_variables_lists_every_observable_by_the_name_that_simulate_takes(command: Command):
     rows = command("variables", "--json").json
     assert [row["name"] for row in rows] == list(variables())
-    assert all(row["unit"] == "umol/L" for row in rows)
+    units = {row["layer"]: set() for row in rows}
+    for row in rows:
+        units[row["layer"]].add(row["unit"])
+    assert units["pk"] == {"umol/L"}
+    assert units["acute"] == {"1", "mmHg", "1/min", "points"}
 
 
 def test_cite_lists_every_source(command: Command):

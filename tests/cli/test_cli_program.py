@@ -13,10 +13,10 @@ from tests.cli.commands import INFUSION, PROGRAM, names_in, program, python
 LONG = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 INTERRUPTED = """
 import os, signal, sys
-import euthymia.population.concentrations as inner
+import {module} as inner
 from euthymia.cli.main import run
 
-solve, calls = inner.solve_pk, []
+solve, calls = inner.{function}, []
 
 def solve_then_interrupt(*arguments, **options):
     calls.append(1)
@@ -24,7 +24,7 @@ def solve_then_interrupt(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
     return solve(*arguments, **options)
 
-inner.solve_pk = solve_then_interrupt
+inner.{function} = solve_then_interrupt
 run(sys.argv[1:])
 """
 
@@ -43,8 +43,18 @@ def test_exit_codes_are_those_documented(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.parquet", "run"])
-def test_ctrl_c_in_a_long_run_ends_with_130_and_leaves_nothing(tmp_path: Path, name: str):
-    done = python(INTERRUPTED, "simulate", LONG, "--patients", 4000, "--out", tmp_path / name)
+@pytest.mark.parametrize(
+    ("module", "function", "options"),
+    [
+        ("euthymia.population.concentrations", "solve_pk", ("--patients", 4000, "--concentrations")),
+        ("euthymia.population.simulate", "solve_chain", ("--patients", 600)),
+    ],
+)
+def test_ctrl_c_in_a_long_run_ends_with_130_and_leaves_nothing(
+    tmp_path: Path, name: str, module: str, function: str, options: tuple[object, ...]
+):
+    script = INTERRUPTED.format(module=module, function=function)
+    done = python(script, "simulate", LONG, *options, "--out", tmp_path / name)
     assert (done.code, done.out) == (130, "")
     assert done.err == "error: Interrupted; nothing half-written was left.\n"
     assert names_in(tmp_path) == []

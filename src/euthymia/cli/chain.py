@@ -15,12 +15,17 @@ from euthymia.cli import show
 from euthymia.errors import InvalidInputError, ResultWarning
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars
+
     from euthymia.cli.simulate import Asked
     from euthymia.model.scales import Scale
     from euthymia.model.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 MOST_COMPARED = 5
+OUTCOME_DAYS = (1.0, 7.0, 14.0, 28.0)
 SESSION_HEADS = (
     "CADSS",
     "at (min)",
@@ -40,6 +45,12 @@ class Run:
     course: Trajectory
     no_drug: Trajectory | None
     nothing: Trajectory | None
+
+    def written(self, asked: Asked) -> Trajectory:
+        """Return the course at the times and with the observables asked for, by default whole."""
+        named = _named(asked)
+        course = self.course.only(named) if named else self.course
+        return course if asked.times_h is None else course.at(asked.times_h)
 
 
 def simulate_chain(regimens: Sequence[str], asked: Asked, *, setting: str, scales: str, engine: str) -> None:
@@ -83,6 +94,7 @@ def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -
             "parameters": asked.chosen,
             "seed": asked.seed,
             "times_h": asked.times_h,
+            "is_dense": True,
             "days": days,
             "engine": engine,
         }
@@ -117,14 +129,24 @@ def _wanted(asked: Asked, drugs: Sequence[str]) -> list[str] | None:
     from euthymia.population.simulate import CHAIN_LAYERS
 
     chain = [stem for stem, one in variables().items() if one.layer in CHAIN_LAYERS]
-    named = asked.variables
-    if named is not None and named != "all":
-        needed = _shown_on_terminal() if not (asked.is_json or asked.is_csv or asked.out) else ()
-        return list(dict.fromkeys([name.strip() for name in named.split(",") if name.strip()] + list(needed)))
-    return [*(concentration_names(named, asked.observe, asked.chosen, list(drugs)) if drugs else ()), *chain]
+    named = _named(asked)
+    if named and not asked.report:
+        return list(dict.fromkeys([*named, *_shown()]))
+    return [
+        *(concentration_names(asked.variables, asked.observe, asked.chosen, list(drugs)) if drugs else ()),
+        *chain,
+    ]
 
 
-def _shown_on_terminal() -> tuple[str, ...]:
+def _named(asked: Asked) -> list[str]:
+    """Return the observables named one by one; none for the default and for all."""
+    from euthymia.cli.simulate import names_in
+
+    return [] if asked.variables in (None, "all") else names_in("--variables", asked.variables)
+
+
+def _shown() -> tuple[str, ...]:
+    """Return what the tables on a terminal and outcomes are made of."""
     return (
         "severity_fraction",
         "madrs_points",
@@ -152,7 +174,7 @@ def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
     weight = f"{low:g} kg" if low == high else f"{low:g}–{high:g} kg"
     print(
         f"{', '.join((who, weight, *made.covariates))}; set {', '.join((made.parameters, *changed))}; "
-        f"{made.horizon_h / 24.0:g} days; seed {made.seed}; engine {made.engine}; euthymia {made.version}"
+        f"{made.horizon_h / 24.0:.3g} days; seed {made.seed}; engine {made.engine}; euthymia {made.version}"
     )
     for kind in kinds:
         _print_mood(runs, kind)
@@ -266,7 +288,7 @@ def _print_session(runs: Sequence[Run]) -> None:
 def _print_outcomes(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
     from euthymia.population.summary import days_within, outcomes
 
-    days = days_within(runs[0].course, (1.0, 7.0, 14.0, 28.0))
+    days = days_within(runs[0].course, OUTCOME_DAYS)
     rows = []
     for run in runs:
         for kind in kinds:
@@ -283,54 +305,72 @@ def _print_outcomes(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -
 # --- machines and files --------------------------------------------------------------------------------
 
 
-def _document(run: Run, asked: Asked, kinds: Sequence[Scale]) -> dict[str, Any]:
-    from euthymia.files.results import simulation_json
+def _outcomes(run: Run, asked: Asked, kinds: Sequence[Scale]) -> list[dict[str, Any]]:
+    """Return shares of patients with response and remission; none of one patient, or without severity."""
     from euthymia.population.summary import days_within, outcomes
 
-    document = simulation_json(
-        run.course, unit=asked.unit, command=asked.command, with_individuals=asked.with_individuals
+    if "severity_fraction" not in run.course.values or len(run.course.patients) == 1:
+        return []
+    days = days_within(run.course, OUTCOME_DAYS)
+    return [
+        {"day": one.day, "scale": one.scale, "definition": one.definition, "share": one.share}
+        for kind in kinds
+        for one in outcomes(run.course, kind, days, parameters=asked.chosen)
+    ]
+
+
+def _document(
+    runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale], *, with_individuals: bool
+) -> dict[str, Any]:
+    """Return the first run as JSON, the others under ``compared``."""
+    from euthymia.files.results import simulation_json
+
+    first, *others = [
+        simulation_json(
+            run.written(asked),
+            unit=asked.unit,
+            command=asked.command,
+            with_individuals=with_individuals,
+            outcomes=_outcomes(run, asked, kinds),
+        )
+        for run in runs
+    ]
+    return {**first, "compared": others} if others else first
+
+
+def _frame(runs: Sequence[Run], asked: Asked, *, with_individuals: bool) -> polars.DataFrame:
+    """Return all runs as one long table, with their regimen where there are several."""
+    import polars
+
+    from euthymia.files.results import quantile_table
+
+    frames = [
+        run.written(asked).to_polars(unit=asked.unit)
+        if with_individuals
+        else quantile_table(run.written(asked), unit=asked.unit)
+        for run in runs
+    ]
+    if len(runs) == 1:
+        return frames[0]
+    return polars.concat(
+        frame.with_columns(polars.lit(run.course.provenance.regimen).alias("regimen"))
+        for run, frame in zip(runs, frames, strict=True)
     )
-    if "severity_fraction" in run.course.values and len(run.course.patients) > 1:
-        days = days_within(run.course, (1.0, 7.0, 14.0, 28.0))
-        document["outcomes"] = [
-            {"day": one.day, "scale": one.scale, "definition": one.definition, "share": one.share}
-            for kind in kinds
-            for one in outcomes(run.course, kind, days, parameters=asked.chosen)
-        ]
-    return document
 
 
 def _machine_readable(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
-    from euthymia.files.results import dump_json, quantile_table
+    from euthymia.files.results import dump_json
 
     if asked.is_json:
-        document = _document(runs[0], asked, kinds)
-        if len(runs) > 1:
-            document["compared"] = [_document(run, asked, kinds) for run in runs[1:]]
+        document = _document(runs, asked, kinds, with_individuals=asked.with_individuals)
         sys.stdout.write(dump_json(document))
-        return
-    import polars
-
-    frames = [
-        (
-            run.course.to_polars(unit=asked.unit)
-            if asked.with_individuals
-            else quantile_table(run.course, unit=asked.unit)
-        ).with_columns(polars.lit(run.course.provenance.regimen).alias("regimen"))
-        for run in runs
-    ]
-    frame = polars.concat(frames)
-    sys.stdout.write((frame if len(runs) > 1 else frame.drop("regimen")).write_csv())
+    else:
+        sys.stdout.write(_frame(runs, asked, with_individuals=asked.with_individuals).write_csv())
 
 
 def _write(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
-    from euthymia.files.results import write_result
-
-    if asked.out is not None:
-        if len(runs) > 1:
-            show.note("note: '--out' holds the first regimen only.", is_quiet=asked.is_quiet)
-        for path in write_result(runs[0].course, asked.out, unit=asked.unit, command=list(asked.command)):
-            show.note(f"Wrote {path}", is_quiet=asked.is_quiet)
+    for path in _write_results(runs, asked, kinds) if asked.out else ():
+        show.note(f"Wrote {path}", is_quiet=asked.is_quiet)
     if asked.report is not None:
         from euthymia.cli.chain_report import chain_report
         from euthymia.files.writing import write_whole
@@ -338,3 +378,30 @@ def _write(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
         html = chain_report(runs, asked.chosen, kinds=kinds, unit=asked.unit)
         write_whole(asked.report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
+
+
+def _write_results(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> list[Path]:
+    """Write one file of all runs by its suffix, or a folder for each (``1``, ``2`` ... where several)."""
+    from euthymia.files.results import dump_json, write_frame, write_result
+    from euthymia.files.writing import write_whole
+
+    out = asked.out
+    if out is None:
+        return []
+    if out.suffix == ".json":
+        text = dump_json(_document(runs, asked, kinds, with_individuals=False))
+        write_whole(out, lambda target: target.write_text(text, encoding="utf-8"))
+        return [out]
+    if out.suffix:
+        return [write_frame(_frame(runs, asked, with_individuals=True), out)]
+    return [
+        path
+        for number, run in enumerate(runs, 1)
+        for path in write_result(
+            run.written(asked),
+            out if len(runs) == 1 else out / str(number),
+            unit=asked.unit,
+            command=list(asked.command),
+            outcomes=_outcomes(run, asked, kinds),
+        )
+    ]

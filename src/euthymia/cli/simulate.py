@@ -279,10 +279,7 @@ def concentration_names(asked: str | None, observe: str, chosen: ParameterSet, d
 
     offered = offered_stems(chosen, drugs)
     if asked is not None and asked != "all":
-        names = [name.strip() for name in asked.split(",") if name.strip()]
-        if not names:
-            raise invalid("--variables", must="names separated by commas, or all", got=repr(asked))
-        return names
+        return names_in("--variables", asked)
     other = {"arterial": "venous", "venous": "arterial"}.get(observe)
     at_site = [name for name in offered if other is None or not name.endswith(f"_{other}")]
     if observe != "both" and not any(name.endswith(f"_{observe}") for name in offered):
@@ -295,6 +292,14 @@ def concentration_names(asked: str | None, observe: str, chosen: ParameterSet, d
     letters = {name[:2] for name in offered if name[:2] in ("s_", "r_")}
     is_both = len(letters) == 2
     return [name for name in at_site if (name[:2] in letters) != is_both] or at_site
+
+
+def names_in(option: str, text: str) -> list[str]:
+    """Return names separated by commas, or raise where there is none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise invalid(option, must="names separated by commas, or all", got=repr(text))
+    return names
 
 
 def _numbers(option: str, text: str) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,8 +51,10 @@ def story(
         document: dict[str, Any] = {
             "schema": "euthymia.story/1",
             "command": list(context.obj or ["story", regimen]),
+            "version": version("euthymia"),
             "regimen": print_regimen(plan),
             "setting": setting,
+            "status": "simulated; research software, not a medical device",
             "links": [
                 {
                     "id": link.id,

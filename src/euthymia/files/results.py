@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,12 @@ SUFFIXES = (".parquet", ".csv", ".json")
 
 
 def simulation_json(
-    trajectory: Trajectory, *, unit: str, command: Sequence[str], with_individuals: bool = False
+    trajectory: Trajectory,
+    *,
+    unit: str,
+    command: Sequence[str],
+    with_individuals: bool = False,
+    outcomes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return a result in the shape of ``euthymia.simulation/1``; NaN is null, no wall times or dates.
 
@@ -36,6 +41,8 @@ def simulation_json(
         The arguments that made it.
     with_individuals : bool
         Whether to add each patient's values.
+    outcomes : sequence of mapping
+        Shares of patients: day, scale, definition, share.
     """
     made, certificate = trajectory.provenance, trajectory.certificate
     variables = {v.name_in(unit): _curve(trajectory, v, unit) for v in trajectory.variables()}
@@ -75,6 +82,8 @@ def simulation_json(
         },
         "warnings": list(trajectory.warnings),
     }
+    if outcomes:
+        document["outcomes"] = list(outcomes)
     if with_individuals:
         document["individuals"] = {
             v.name_in(unit): {
@@ -129,7 +138,14 @@ def check_out(path: Path) -> None:
     check_writable(path)
 
 
-def write_result(trajectory: Trajectory, path: Path, *, unit: str, command: Sequence[str]) -> list[Path]:
+def write_result(
+    trajectory: Trajectory,
+    path: Path,
+    *,
+    unit: str,
+    command: Sequence[str],
+    outcomes: Sequence[Mapping[str, Any]] = (),
+) -> list[Path]:
     """Write a result to a file by its suffix, or to a run folder, and return what was written.
 
     ``.parquet`` and ``.csv`` hold every patient (long table), ``.json`` the summary; a folder holds JSON,
@@ -139,17 +155,17 @@ def write_result(trajectory: Trajectory, path: Path, *, unit: str, command: Sequ
         # result.json comes last: a folder that holds it is complete
         return [
             *write_result(trajectory, path / "individuals.parquet", unit=unit, command=command),
-            _write_frame(quantile_table(trajectory, unit=unit), path / "quantiles.csv"),
-            *write_result(trajectory, path / "result.json", unit=unit, command=command),
+            write_frame(quantile_table(trajectory, unit=unit), path / "quantiles.csv"),
+            *write_result(trajectory, path / "result.json", unit=unit, command=command, outcomes=outcomes),
         ]
     if path.suffix == ".json":
-        text = dump_json(simulation_json(trajectory, unit=unit, command=command))
+        text = dump_json(simulation_json(trajectory, unit=unit, command=command, outcomes=outcomes))
         write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
         return [path]
-    return [_write_frame(trajectory.to_polars(unit=unit), path)]
+    return [write_frame(trajectory.to_polars(unit=unit), path)]
 
 
-def _write_frame(frame: polars.DataFrame, path: Path) -> Path:
+def write_frame(frame: polars.DataFrame, path: Path) -> Path:
     """Write a table by the suffix of a path; polars reports a full disk by an error of its own."""
     from polars.exceptions import PolarsError
 

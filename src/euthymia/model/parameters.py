@@ -115,9 +115,10 @@ class ParameterSet:
 
 def _check_range(key: str, row: ParameterRow, value: float, name: str) -> None:
     if not row.low <= value <= row.high:
+        unit = "" if row.unit == "1" else f" {row.unit}"
         raise invalid(
             key,
-            must=f"{row.low:g}–{row.high:g} {row.unit} (parameters, set {name})",
+            must=f"{row.low:g}–{row.high:g}{unit} (parameters, set {name})",
             got=f"{value:g}",
             cure=f"The set's value is {row.value:g}.",
         )

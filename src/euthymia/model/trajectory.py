@@ -106,6 +106,15 @@ class Trajectory:
         values = {name: array[:, place] for name, array in self.values.items()}
         return replace(self, times_h=self.times_h[place], values=values)
 
+    def only(self, names: Sequence[str]) -> Trajectory:
+        """Return the result with some of its observables only."""
+        stems = dict.fromkeys(find_variable(name).stem for name in names)
+        return replace(
+            self,
+            values={stem: self.values[stem] for stem in stems},
+            metrics={stem: self.metrics[stem] for stem in stems if stem in self.metrics},
+        )
+
     def of_patient(self, label: str) -> Trajectory:
         """Return the result of one patient."""
         if label not in self.patients:

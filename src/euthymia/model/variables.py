@@ -76,5 +76,5 @@ def find_variable(name: str) -> Variable:
     for ending in CONCENTRATION_UNITS.values():
         stem = stem.removesuffix(f"_{ending}")
     if stem not in table:
-        raise unknown("variable", name, table)
+        raise unknown("variable", name, table, cure="See 'euthymia variables'.")
     return table[stem]

@@ -136,7 +136,7 @@ def stems_of(
     for name in variables:
         stem = find_variable(name).stem
         if stem not in offered:
-            raise unknown("variable of this set and drug", name, offered)
+            raise unknown("variable of this set and drug", name, offered, cure="See 'euthymia variables'.")
         stems.append(stem)
     return tuple(dict.fromkeys(stems))
 

@@ -96,6 +96,7 @@ def simulate(
     parameters: str | ParameterSet = DEFAULT_SET,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
+    is_dense: bool = False,
     days: float | None = None,
     variables: Sequence[str] | None = None,
     setting: str = DEFAULT_SETTING,
@@ -123,6 +124,8 @@ def simulate(
         Keys every draw; virtual patient 17 is the same whatever else is simulated.
     times_h : array (T,), optional
         Hours since time 0, ascending; by default dense after doses, every six hours else.
+    is_dense : bool
+        Whether to keep the dense times beside those asked for (``Trajectory.at`` picks these out).
     days : float, optional
         Horizon; by default a week after the last item.
     variables : sequence of str, optional
@@ -181,7 +184,7 @@ def simulate(
         factors=_checked_factors(factors, len(people), len(slots)),
         start_h=start_h,
         horizon_h=horizon_h,
-        times_h=_default_times_h(slots, plan, life, start_h, horizon_h) if wanted is None else wanted,
+        times_h=_times_h(slots, plan, life, start_h, horizon_h, wanted, is_dense=is_dense),
         pk_stems=pk_stems,
         chain_names=chain_names,
     )
@@ -306,7 +309,9 @@ def _names(
     stems = list(dict.fromkeys(find_variable(name).stem for name in variables))
     for stem in stems:
         if stem not in offered and stem not in chain:
-            raise unknown("variable of this set and drug", stem, (*offered, *chain))
+            raise unknown(
+                "variable of this set and drug", stem, (*offered, *chain), cure="See 'euthymia variables'."
+            )
     return tuple(one for one in stems if one in offered), tuple(one for one in stems if one in chain)
 
 
@@ -323,10 +328,22 @@ def _checked_factors(factors: Array | None, patients: int, slots: int) -> Array 
     return array
 
 
-def _default_times_h(
-    slots: Sequence[Given], plan: Regimen | None, life: Life, start_h: float, horizon_h: float
+def _times_h(
+    slots: Sequence[Given],
+    plan: Regimen | None,
+    life: Life,
+    start_h: float,
+    horizon_h: float,
+    wanted: Array | None,
+    *,
+    is_dense: bool,
 ) -> Array:
-    """Return times dense after doses, every six hours else, and every edge of what else happens."""
+    """Return the times wanted; by default (or beside them) times dense after doses, every six hours else.
+
+    Every edge of what else happens belongs to the dense ones.
+    """
+    if wanted is not None and not is_dense:
+        return wanted
     edges = [
         edge for start, item in (plan.items if plan else ()) for edge in (start, start + _length_h(item))
     ]
@@ -335,6 +352,8 @@ def _default_times_h(
     parts = [every, np.array([start_h, horizon_h]), np.array(edges)]
     if slots:
         parts.append(default_times_h(slots, horizon_h))
+    if wanted is not None:
+        parts.append(wanted)
     times = np.unique(np.concatenate(parts))
     return times[(times >= start_h) & (times <= horizon_h)]
 

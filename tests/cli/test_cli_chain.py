@@ -1,0 +1,248 @@
+"""``euthymia simulate``, ``story`` and ``episode`` on the whole chain."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+from tests.cli.commands import INFUSION, Command, check_schema, names_in
+
+from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
+from euthymia.model.chain import EQUATIONS
+from euthymia.model.variables import variables
+
+TIMES = ("--times", "0,1,24,72")
+NASAL = "esketamine 84 mg intranasal"
+NOT_CALIBRATED = "not calibrated yet"
+
+
+def number_in(text: str, pattern: str) -> float:
+    """Return the first number that a pattern with one group finds."""
+    found = re.search(pattern, text)
+    assert found, f"{pattern} in {text}"
+    return float(found[1])
+
+
+# --- the terminal ------------------------------------------------------------------------------
+
+
+def test_table_tells_mood_its_parts_and_the_session(command: Command):
+    done = command("simulate", INFUSION)
+    assert (done.code, done.err) == (0, "")
+    parts = (
+        "MADRS, change",
+        "drug   expectancy   natural course",
+        "CADSS",
+        "systolic (mmHg)",
+        NOT_CALIBRATED,
+    )
+    assert all(part in done.out for part in parts)
+    assert "not a medical device" in done.out
+
+
+def test_parts_of_the_change_add_up_to_it(command: Command):
+    out = command("simulate", INFUSION, "--days", 2).out
+    whole = number_in(out, r"40 min +33 +\S+ +\S+ +(-[\d.]+)")
+    parts = re.search(r"40 min +day 1 +(\S+) +(\S+) +(\S+)", out)
+    assert parts
+    assert sum(map(float, parts.groups())) == pytest.approx(whole, abs=0.15)
+
+
+def test_setting_none_has_no_expectancy(command: Command):
+    out = command("simulate", INFUSION, "--setting", "none", "--days", 2).out
+    assert re.search(r"40 min +day 1 +-\S+ +[+-]0\.0 +[+-]0\.0", out)
+
+
+def test_many_patients_are_rated(command: Command):
+    out = command("simulate", INFUSION, "--patients", 30, "--scales", "madrs,phq9", "--days", 8).out
+    assert "30 virtual patients" in out
+    assert "response (fall of 50% or more)" in out
+    assert "remission (MADRS 10 or less)" in out
+    assert "PHQ-9, change" in out
+
+
+def test_times_do_not_change_what_the_tables_say(command: Command):
+    assert command("simulate", INFUSION, *TIMES).out == command("simulate", INFUSION).out
+
+
+def test_compared_regimens_stand_in_the_same_tables(command: Command):
+    out = command("simulate", INFUSION, "--compare", NASAL, "--compare", "ketamine 0.5 mg/kg sc").out
+    assert len(re.findall(r"^ esketamine 84 mg intranasal +33 ", out, flags=re.MULTILINE)) == 1
+    assert len(re.findall(r"subcutaneous", out)) == 4  # mood, two days of its parts, session
+
+
+def test_more_than_five_comparisons_are_refused(command: Command):
+    done = command("simulate", INFUSION, *(["--compare", NASAL] * 6))
+    assert (done.code, done.out) == (2, "")
+    assert "'--compare' may be given 5 times at most. Got 6." in done.err
+
+
+def test_bad_compared_regimen_is_refused_before_anything_runs(command: Command, tmp_path: Path):
+    done = command("simulate", INFUSION, "--compare", "ketamin 35 mg im", "--out", tmp_path / "a.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "Unknown treatment 'ketamin'" in done.err
+    assert names_in(tmp_path) == []
+
+
+def test_reference_engine_says_the_same(command: Command):
+    options = ("--days", 1, "--times", "0,1,6,24", "--json")
+    grid, slow = (
+        command("simulate", INFUSION, *options, "--engine", one).json for one in ("numpy", "reference")
+    )
+    assert slow["provenance"]["engine"] == "reference (LSODA)"
+    for name, scale in {"severity_fraction": 1.0, "bdnf_relative": 1.0, "cadss_points": 84.0}.items():
+        values = (one["variables"][name]["p50"] for one in (grid, slow))
+        np.testing.assert_allclose(*values, rtol=0, atol=1e-4 * scale)
+
+
+# --- machines ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--patients", 6), ("--patients", 3, "--individuals"), ("--compare", NASAL)]
+)
+def test_json_obeys_its_schema(command: Command, options: tuple[object, ...]):
+    done = command("simulate", INFUSION, "--json", *TIMES, *options)
+    assert (done.code, bool(done.err)) == (0, "--compare" in options)  # nasal spray comes with a warning
+    check_schema(done.json, "simulation-1")
+
+
+def test_json_holds_every_observable_of_the_chain(command: Command):
+    names = command("simulate", INFUSION, "--json", "--variables", "all", *TIMES).json["variables"]
+    stems = {name.removesuffix("_ng_per_mL") for name in names}
+    of_other_sites = {"ketamine_plasma", "s_ketamine_plasma", "r_ketamine_plasma"}
+    assert stems == set(variables()) - of_other_sites
+
+
+def test_json_of_many_patients_holds_outcomes(command: Command):
+    document = command("simulate", INFUSION, "--json", "--patients", 12, "--days", 8, *TIMES).json
+    assert {one["day"] for one in document["outcomes"]} == {1, 7, 8}
+    assert {one["scale"] for one in document["outcomes"]} == {"MADRS"}
+    assert all(one["share"] * 12 == pytest.approx(round(one["share"] * 12)) for one in document["outcomes"])
+
+
+def test_variables_named_are_those_written(command: Command):
+    asked = "bdnf_relative,norketamine"
+    document = command("simulate", INFUSION, "--json", "--variables", asked, *TIMES).json
+    assert list(document["variables"]) == ["bdnf_relative", "norketamine_ng_per_mL"]
+    assert document["times_h"] == [0, 1, 24, 72]
+
+
+def test_csv_of_two_regimens_names_them(command: Command):
+    out = command("simulate", INFUSION, "--compare", NASAL, "--csv", *TIMES).out
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert {row["regimen"] for row in rows} == {"ketamine 0.5 mg/kg intravenous over 40 min", NASAL}
+
+
+def test_same_seed_same_bytes_and_patient_2_is_the_same_among_3_and_9(command: Command):
+    options = ("--json", "--individuals", "--variables", "madrs_points,mood_noise_logit", *TIMES, "--seed", 5)
+    few, again, many = (
+        command("simulate", INFUSION, *options, "--patients", count).out for count in (3, 3, 9)
+    )
+    assert few == again
+    mine = [json.loads(text)["individuals"]["madrs_points"] for text in (few, many)]
+    assert mine[0]["2"] == mine[1]["2"]
+    assert mine[0]["2"] != mine[0]["3"]
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def test_folder_of_two_regimens_holds_both(command: Command, tmp_path: Path):
+    done = command(
+        "simulate", INFUSION, "--compare", NASAL, "--out", tmp_path / "run", "--patients", 2, *TIMES
+    )
+    assert done.code == 0
+    files = ("individuals.parquet", "quantiles.csv", "result.json")
+    assert names_in(tmp_path) == [f"run/{number}/{name}" for number in (1, 2) for name in files]
+    second = json.loads((tmp_path / "run" / "2" / "result.json").read_text(encoding="utf-8"))
+    assert second["regimen"] == NASAL
+    check_schema(second, "simulation-1")
+
+
+def test_one_file_holds_both_regimens(command: Command, tmp_path: Path):
+    common = ("simulate", INFUSION, "--compare", NASAL, *TIMES, "--out")
+    command(*common, tmp_path / "a.parquet")
+    command(*common, tmp_path / "a.json")
+    assert polars.read_parquet(tmp_path / "a.parquet")["regimen"].n_unique() == 2
+    document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert [one["regimen"] for one in document["compared"]] == [NASAL]
+
+
+def test_report_holds_chain_session_and_assumptions(command: Command, tmp_path: Path):
+    file = tmp_path / "report.html"
+    done = command("simulate", INFUSION, "--patients", 5, "--days", 8, "--report", file)
+    assert (done.code, done.err.splitlines()[-1]) == (0, f"Wrote {file}")
+    html = file.read_text(encoding="utf-8")
+    for part in (
+        "The chain, link by link",
+        "Mood in numbers",
+        NOT_CALIBRATED,
+        "medical device",
+        "EuthymiaHandSet",
+    ):
+        assert part in html
+    assert "http://" not in re.sub(r"http://www\.w3\.org/\S+", "", html[html.index("<body") :][:20000])
+
+
+# --- story and episode -------------------------------------------------------------------------
+
+
+def test_story_obeys_its_schema_and_cites_rows_that_exist(command: Command):
+    document = command("story", INFUSION, "--json").json
+    check_schema(document, "story-1")
+    known = {fact.row_id for fact in (*load_mechanism_facts(), *load_acute_facts())}
+    cited = {one for link in document["links"] for one in link["evidence"]}
+    assert {one for one in cited if one.startswith(("Q0", "AE-"))} <= known
+
+
+def test_story_follows_the_dose(command: Command):
+    small, large = (command("story", f"ketamine {dose} mg/kg iv over 40 min").out for dose in (0.1, 0.5))
+    assert small != large
+    assert "1. " in large
+    assert "not a medical device" in large
+
+
+def test_story_without_ketamine_is_refused(command: Command):
+    done = command("story", "midazolam 2 mg im")
+    assert (done.code, done.out) == (2, "")
+
+
+def test_weeks_of_stress_make_an_episode_and_a_little_does_not(command: Command):
+    def last_points(*options: object) -> float:
+        out = command("episode", "--days", 200, *options).out
+        row = next(line for line in out.splitlines() if line.startswith(" MADRS"))
+        return float(row.split()[-1])
+
+    assert last_points("--stress", 3, "--weeks", 8) >= 20
+    assert last_points("--stress", 3, "--weeks", 2) < 7
+    assert last_points("--stress", 1, "--weeks", 8) < 7
+
+
+@pytest.mark.parametrize("option", [("--stress", 6), ("--weeks", -1), ("--inflammation", "nan")])
+def test_load_out_of_range_is_refused(command: Command, option: tuple[str, object]):
+    done = command("episode", *option)
+    assert (done.code, done.out) == (2, "")
+    assert "must be 0–5" in done.err
+
+
+def test_episode_report_is_written(command: Command, tmp_path: Path):
+    done = command("episode", "--days", 120, "--report", tmp_path / "episode.html", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    assert "medical device" in (tmp_path / "episode.html").read_text(encoding="utf-8")
+
+
+def test_set_moves_a_parameter_of_the_chain(command: Command):
+    asked = ("--json", "--variables", "synaptic_protein_relative", *TIMES)
+    blocked = command("simulate", INFUSION, *asked, "--set", "signalling.trkb_block_fraction=1").json
+    free = command("simulate", INFUSION, *asked).json
+    assert blocked["provenance"]["overrides"] == {"signalling.trkb_block_fraction": 1}
+    assert max(free["variables"]["synaptic_protein_relative"]["p50"]) > 0.1
+    assert max(blocked["variables"]["synaptic_protein_relative"]["p50"]) < 1e-9
+    assert "signalling.trkb_block_fraction" in EQUATIONS.structural
