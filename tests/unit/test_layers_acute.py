@@ -41,8 +41,8 @@ def test_intensities_lie_between_0_and_1_and_cadss_below_its_ceiling(
 
 def test_intensity_is_a_sigmoid_with_its_half_at_the_half_effect_concentration():
     site = np.array([0.0, 0.1, FELT.half_effect_umol_per_L, 1.0, 10.0])
-    square, half = site**2, FELT.half_effect_umol_per_L**2
-    np.testing.assert_allclose(felt(site).intensity_fraction, square / (square + half), rtol=1e-12, atol=0)
+    power, half = (one**FELT.steepness_exponent for one in (site, FELT.half_effect_umol_per_L))
+    np.testing.assert_allclose(felt(site).intensity_fraction, power / (power + half), rtol=1e-12, atol=0)
     assert felt(site).intensity_fraction[2] == pytest.approx(0.5, rel=1e-14)
 
 
@@ -80,7 +80,8 @@ def test_tolerance_fades_by_one_exponential_without_drug():
 
 def test_tolerance_under_a_lasting_concentration_settles_at_the_root_of_its_balance():
     p = typical("dissociation", tolerance_time_h=20.0)
-    steep = 0.4**2 / (0.4**2 + p.half_effect_umol_per_L**2)
+    power, half = (one**p.steepness_exponent for one in (0.4, p.half_effect_umol_per_L))
+    steep = power / (power + half)
     root = 0.5 * (np.sqrt(1.0 + 4.0 * p.tolerance_rate_per_h * p.tolerance_time_h * steep) - 1.0)
     found = layer_course("dissociation", dissociation.initial(), p, [0.0, 600.0], dissociation.Inputs(0.4))
     assert found.tolerance_relative[-1] == pytest.approx(root, rel=1e-9)
@@ -185,7 +186,8 @@ CALM = typical("sedation")
 def test_depth_follows_the_site_by_one_exponential_to_its_sigmoid():
     for site in (0.2, CALM.half_effect_umol_per_L, 4.0):
         found = layer_course("sedation", sedation.initial(), CALM, HOURS, sedation.Inputs(site))
-        aim = site**2 / (site**2 + CALM.half_effect_umol_per_L**2)
+        power, half = (one**CALM.steepness_exponent for one in (site, CALM.half_effect_umol_per_L))
+        aim = power / (power + half)
         expected = aim * (1.0 - np.exp(-CALM.follow_rate_per_h * HOURS))
         np.testing.assert_allclose(found.depth_fraction, expected, rtol=1e-8, atol=1e-12)
 
