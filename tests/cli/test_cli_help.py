@@ -28,7 +28,9 @@ COMMANDS = _commands()
 
 
 def test_the_commands_are_those_decided():
-    assert set(COMMANDS) == {"simulate", "sets", "routes", "variables", "cite", "demo", "evidence pk"}
+    shown = {"sets", "routes", "variables", "cite"}
+    evidence = {"evidence pk", "evidence mechanism", "evidence safety"}
+    assert set(COMMANDS) == {"simulate", "story", "episode", "demo"} | shown | evidence
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -458,7 +458,7 @@ def test_homeostasis_leaves_no_negative_synapses(strength: float):
     unloaded = EPISODE._replace(stress_relative=0.0)
     left = layer_course("prefrontal", synapses.State(0.02, 1.1), p, np.linspace(0.0, 4000.0, 201), unloaded)
     assert left.new_fraction.min() >= 0.0
-    assert left.stable_fraction.min() >= 1.0 - 1e-6
+    assert left.stable_fraction.min() >= 0.99  # new ones die too, and leave room below 1 for a while
     assert left.new_fraction[-1] + left.stable_fraction[-1] < 1.01
 
 
