@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -85,3 +86,16 @@ def check_schema(document: Any, name: str) -> None:
 def names_in(folder: Path) -> Sequence[str]:
     """Return every file of a folder, hidden ones too."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def check_stands_alone(html: str) -> None:
+    """Refuse a page that needs another file: only links to sources may lead away."""
+    body = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    assert "<link" not in body
+    assert "@import" not in body
+    assert not re.search(r"<script[^>]+src=", html)
+    assert 'src="http' not in html
+    assert 'src="//' not in html
+    links = re.findall(r'href="(http[^"]*)"', body)
+    assert links
+    assert all(link.startswith("https://doi.org/10.") for link in links)

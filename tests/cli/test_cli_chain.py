@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars
 import pytest
-from tests.cli.commands import INFUSION, Command, check_schema, names_in
+from tests.cli.commands import INFUSION, Command, check_schema, check_stands_alone, names_in
 
 from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
 from euthymia.model.chain import EQUATIONS
@@ -188,7 +188,7 @@ def test_report_holds_chain_session_and_assumptions(command: Command, tmp_path: 
         "EuthymiaHandSet",
     ):
         assert part in html
-    assert "http://" not in re.sub(r"http://www\.w3\.org/\S+", "", html[html.index("<body") :][:20000])
+    check_stands_alone(html)
 
 
 # --- story and episode -------------------------------------------------------------------------

@@ -9,26 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, check_schema, names_in
+from tests.cli.commands import Command, check_schema, check_stands_alone, names_in
 
 from euthymia import __version__
 from euthymia.evidence.compare import Comparison
 from euthymia.evidence.load import load_exposures
 
 FEW = ("--parameters", "kamp-2020")
-
-
-def check_stands_alone(html: str) -> None:
-    """Refuse a page that needs another file: only links to sources may lead away."""
-    body = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
-    assert "<link" not in body
-    assert "@import" not in body
-    assert not re.search(r"<script[^>]+src=", html)
-    assert 'src="http' not in html
-    assert 'src="//' not in html
-    links = re.findall(r'href="(http[^"]*)"', body)
-    assert links
-    assert all(link.startswith("https://doi.org/10.") for link in links)
 
 
 # --- evidence pk -------------------------------------------------------------------------------
@@ -136,13 +123,27 @@ def test_report_that_cannot_be_written_fails_before_anything_is_printed(command:
 
 
 @pytest.fixture(scope="module")
-def demo_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from euthymia.cli.main import call
 
     folder = tmp_path_factory.mktemp("demo")
     assert call(["demo", "--patients", "5", "--out", str(folder), "--quiet"]) == 0
-    assert names_in(folder) == ["report.html"]
-    return (folder / "report.html").read_text(encoding="utf-8")
+    assert names_in(folder) == ["chain.html", "report.html"]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo_page(demo_folder: Path) -> str:
+    return (demo_folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_demo_leaves_the_chain_of_two_courses(demo_folder: Path):
+    html = (demo_folder / "chain.html").read_text(encoding="utf-8")
+    check_stands_alone(html)
+    assert "not offered or reviewed as a medical device" in html
+    assert "esketamine 84 mg intranasal, twice weekly x 6" in html
+    assert "The chain, link by link" in html
 
 
 @pytest.mark.slow
@@ -173,17 +174,21 @@ def test_demo_names_its_sources(demo_page: str):
 def test_demo_says_where_the_report_is_and_notes_go_to_standard_error(command: Command, tmp_path: Path):
     done = command("demo", "--patients", 1, "--out", tmp_path)
     assert done.code == 0
-    assert done.out.startswith(f"Report: {tmp_path / 'report.html'}\n")
+    assert f"published data: {tmp_path / 'report.html'}\n" in done.out
+    assert f"From dose to mood: {tmp_path / 'chain.html'}\n" in done.out
     assert "not a medical device" in done.out
     assert done.err.splitlines()[0] == "Kamp 2020, racemic ketamine: done"
 
 
 @pytest.mark.slow
-def test_demo_of_the_same_seed_is_the_same_page(command: Command, tmp_path: Path, demo_page: str):
+def test_demo_of_the_same_seed_is_the_same_page(command: Command, tmp_path: Path, demo_folder: Path):
     command("demo", "--patients", 5, "--out", tmp_path, "--quiet")
-    assert _without_figure_names((tmp_path / "report.html").read_text(encoding="utf-8")) == (
-        _without_figure_names(demo_page)
-    )
+    for name in ("report.html", "chain.html"):
+        first, second = (
+            _without_figure_names((folder / name).read_text(encoding="utf-8"))
+            for folder in (demo_folder, tmp_path)
+        )
+        assert first == second
 
 
 def _without_figure_names(html: str) -> str:

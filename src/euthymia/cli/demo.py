@@ -1,4 +1,4 @@
-"""``euthymia demo``: the worked example on published data, left as one report."""
+"""``euthymia demo``: the worked example on published data and the chain behind it, left as reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import typer
 
 from euthymia.cli import options, show
 
+CHAIN_REGIMENS = (
+    "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 6",
+    "esketamine 84 mg intranasal, twice weekly x 6",
+)
+CHAIN_DAYS = 60.0
 NASAL_ROWS = (("E068", "E069"), ("E070", "E071"), ("E072", "E073"))
 """Rows of the exposures: esketamine and noresketamine of each dose."""
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report is left.")] = Path(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the reports are left.")] = Path(
         "build/demo"
     ),
     patients: Annotated[
@@ -25,23 +30,45 @@ def demo(
     seed: options.Seed = 1,
     quiet: options.Quiet = False,
 ) -> None:
-    """Simulate published infusions and nasal sprays, and leave a report with the data drawn over.
+    """Simulate published infusions and sprays beside their data, and a course from dose to mood.
 
-    Kamp 2020: two three-step infusions, measured arterial points. Perez-Ruixo 2021: 28, 56 and 84 mg of nasal
-    esketamine, printed Cmax and AUC (that paper's model output).
+    report.html: Kamp 2020, two three-step infusions, measured arterial points; Perez-Ruixo 2021, 28, 56 and
+    84 mg of nasal esketamine, printed Cmax and AUC (that paper's model output). chain.html: six infusions
+    beside six sprays over 60 days, the whole chain.
 
     Example: euthymia demo --out build/demo
     """
     from euthymia.files.writing import check_writable, write_whole
 
-    path = out / "report.html"
+    path, chain_path = out / "report.html", out / "chain.html"
     check_writable(path)
+    check_writable(chain_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         html = demo_report(patients=patients, seed=seed, is_quiet=quiet)
     write_whole(path, lambda target: target.write_text(html, encoding="utf-8"))
-    print(f"Report: {path}")
-    print(show.NOT_A_DEVICE)
+    _chain(chain_path, patients=patients, seed=seed, is_quiet=quiet)
+    print(f"Concentrations beside published data: {path}")
+    print(f"From dose to mood: {chain_path}")
+
+
+def _chain(path: Path, *, patients: int, seed: int, is_quiet: bool) -> None:
+    """Print and report the whole chain of two courses, as ``euthymia simulate --compare`` does."""
+    from euthymia.cli.chain import simulate_chain
+    from euthymia.cli.simulate import Asked
+    from euthymia.model.parameters import load_parameters
+    from euthymia.population.patient import Patient
+
+    asked = Asked(
+        chosen=load_parameters(),
+        patient=Patient.create(),
+        patients=patients,
+        seed=seed,
+        days=CHAIN_DAYS,
+        report=path,
+        is_quiet=is_quiet,
+    )
+    simulate_chain(CHAIN_REGIMENS, asked, setting="open", scales="madrs", engine="numpy")
 
 
 def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:

@@ -152,19 +152,19 @@ class Asked:
     patient: Patient
     patients: int | None
     seed: int
-    times_h: list[float] | None
-    days: float | None
-    variables: str | None
-    observe: str
-    drug: str
-    unit: str
-    command: tuple[str, ...]
-    out: Path | None
-    report: Path | None
-    is_json: bool
-    is_csv: bool
-    is_quiet: bool
-    with_individuals: bool
+    times_h: list[float] | None = None
+    days: float | None = None
+    variables: str | None = None
+    observe: str = "both"
+    drug: str = "ketamine"
+    unit: str = "ng/mL"
+    command: tuple[str, ...] = ()
+    out: Path | None = None
+    report: Path | None = None
+    is_json: bool = False
+    is_csv: bool = False
+    is_quiet: bool = False
+    with_individuals: bool = False
 
 
 def _only_concentrations(regimen: str, asked: Asked) -> None:
