@@ -69,7 +69,7 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
                 f"green: therapy; shaded: the window is open by more than {WINDOW_OPEN:g}."
             ],
             figure=to_html(_chain_figure(runs)),
-            caption=_caption(first),
+            caption=_caption(first, with_individuals=len(runs) == 1),
         ),
         *_session_section(runs),
         Section(title="Mood in numbers", tables=[_mood_table(runs, kind) for kind in kinds]),
@@ -94,14 +94,12 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
     )
 
 
-def _caption(course: Trajectory) -> str:
+def _caption(course: Trajectory, *, with_individuals: bool) -> str:
     count = len(course.patients)
     if count == 1:
         return "Simulated: one typical patient, no chance."
-    return (
-        f"Simulated: median and 5–95 % band of {count} virtual patients, thin lines the first "
-        f"{min(INDIVIDUALS, count)} of them."
-    )
+    thin = f", thin lines the first {min(INDIVIDUALS, count)} of them" if with_individuals else ""
+    return f"Simulated: median and 5–95 % band of {count} virtual patients{thin}."
 
 
 # --- figures -----------------------------------------------------------------------------------------
@@ -200,7 +198,7 @@ def _session_section(runs: Sequence[Run]) -> list[Section]:
                 "do, with approved equipment."
             ],
             figure=to_html(session_figure(panels, until_h=SESSION_HOURS)),
-            caption=_caption(sessions[0].course),
+            caption=_caption(sessions[0].course, with_individuals=False),
             tables=[table, *later],
         )
     ]
@@ -275,7 +273,8 @@ def _cards(course: Trajectory) -> list[tuple[str, str]]:
             ),
         ]
     window = np.median(course["window_of_plasticity_fraction"], axis=0)
-    cards.append((f"hour {course.times_h[int(window.argmax())]:.0f}", "window most open"))
+    open_h = float(course.times_h[int(window.argmax())])
+    cards.append((f"hour {open_h:.0f}" if open_h < 48 else f"day {open_h / 24:.1f}", "window most open"))
     return cards
 
 
@@ -284,7 +283,7 @@ def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
     from euthymia.population.summary import days_within, value_at
 
     days = days_within(runs[0].course)
-    rows = []
+    columns = []
     for run in runs:
         severity = value_at(run.course, "severity_fraction", [day * 24.0 for day in days])
         points = expected(np.column_stack([run.course["severity_fraction"][:, 0], severity]), kind.map)
@@ -292,15 +291,21 @@ def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
         cells = [
             show.spread(np.quantile(column, (0.05, 0.5, 0.95)), is_typical=is_typical) for column in points.T
         ]
-        rows.append([run.course.provenance.regimen, *cells])
-    heads = (kind.name, "start", *(day_label(day) for day in days))
+        columns.append(cells)
+    labels = ("start", *(day_label(day) for day in days))
+    rows = [[label, *cells] for label, *cells in zip(labels, *columns, strict=True)]
+    heads = (kind.name, *(run.course.provenance.regimen for run in runs))
     source = "" if kind.map_status == "definition" else f" Map from severity: {kind.map_status}."
     return TableBlock(
         heads=heads,
         rows=rows,
         right=tuple(range(1, len(heads))),
-        note=f"Expected totals, without rating noise.{source}",
+        note=f"Expected totals, without rating noise. {_spread_note(runs)}{source}",
     )
+
+
+def _spread_note(runs: Sequence[Run]) -> str:
+    return "" if len(runs[0].course.patients) == 1 else "Median (5–95 % of patients)."
 
 
 def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: ParameterSet) -> list[Section]:
@@ -324,6 +329,7 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
         found = relapses(first, last_dose_day + 1.0, parameters=parameters)
         tables.append(
             TableBlock(
+                title="Relapse" if len(runs) == 1 else f"Relapse after {first.provenance.regimen}",
                 heads=("definition of relapse", "responders who relapse", "median day of those"),
                 rows=[
                     [name, "–" if np.isnan(share) else f"{share:.0%}", "–" if np.isnan(day) else f"{day:.0f}"]
@@ -435,10 +441,12 @@ EPISODE_LINKS: tuple[tuple[str, str, float | None], ...] = (
 def episode_report(course: Trajectory, parameters: ParameterSet, *, weeks: float) -> str:
     """Return the report of how stress makes an episode, as HTML."""
     run = Run(course=course, no_drug=None, nothing=None)
+    links = [one for one in EPISODE_LINKS if one[0] != "inflammation_relative" or course[one[0]].max() > 1e-6]
     figure = chain_figure(
-        _panels([run], EPISODE_LINKS, with_individuals=False),
+        _panels([run], links, with_individuals=False),
         horizon_h=float(course.times_h[-1]),
         marks=Marks(window_h=[(0.0, weeks * 168.0)]),
+        has_first_day=False,
     )
     return render_report(
         kind="an episode",

@@ -18,6 +18,24 @@ Array = NDArray[np.float64]
 FIRST_H = 0.1
 """Where the logarithmic axis of the first day begins, in hours."""
 DAY_H = 24.0
+MOST_MARKS = 80
+"""Lines of one kind that can still be told apart."""
+DOSE_COLOUR, THERAPY_COLOUR = "rgba(90,90,90,.35)", "rgba(0,120,100,.6)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Axis:
+    """A time axis: its unit as a word and in hours, what it shows (h), and how a pointer reads it."""
+
+    name: str
+    unit_h: float
+    shown_h: tuple[float, float]
+    read: str
+
+
+HOURS = _Axis(name="Hours", unit_h=1.0, shown_h=(FIRST_H, DAY_H), read="%{x:.2f} h")
+DAYS = _Axis(name="Days", unit_h=DAY_H, shown_h=(-np.inf, np.inf), read="day %{x:.1f}")
+MINUTES = _Axis(name="Minutes", unit_h=1.0 / 60.0, shown_h=(0.0, np.inf), read="%{x:.0f} min")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +71,9 @@ class Marks:
     window_h: Sequence[tuple[float, float]] = ()
 
 
-def chain_figure(panels: Sequence[ChainPanel], *, horizon_h: float, marks: Marks) -> go.Figure:
+def chain_figure(
+    panels: Sequence[ChainPanel], *, horizon_h: float, marks: Marks, has_first_day: bool = True
+) -> go.Figure:
     """Return one row a panel: left the first day (log), right the whole course in days.
 
     Parameters
@@ -62,40 +82,50 @@ def chain_figure(panels: Sequence[ChainPanel], *, horizon_h: float, marks: Marks
         In the order of the chain.
     horizon_h : float
     marks : Marks
+    has_first_day : bool
+        Without it the whole course alone, for what takes weeks.
     """
     from plotly.subplots import make_subplots
 
+    axes = (HOURS, DAYS) if has_first_day else (DAYS,)
     figure = make_subplots(
         rows=len(panels),
-        cols=2,
-        column_widths=(0.42, 0.58),
+        cols=len(axes),
+        column_widths=(0.42, 0.58) if has_first_day else None,
         horizontal_spacing=0.06,
         vertical_spacing=0.012,
         shared_xaxes=True,
-        column_titles=("first day, hours (log)", "whole course, days"),
+        column_titles=("first day, hours (log)", "whole course, days") if has_first_day else None,
     )
     seen: set[str] = set()
     for row, panel in enumerate(panels, start=1):
-        for column in (1, 2):
-            _draw(figure, panel, row=row, column=column, seen=seen)
-        _mark(figure, marks, row=row, horizon_h=horizon_h)
+        for column, axis in enumerate(axes, start=1):
+            _draw(figure, panel, axis, row=row, column=column, seen=seen)
+            _mark(figure, marks, axis, row=row, column=column, horizon_h=horizon_h)
         figure.update_yaxes(range=_range(panel), row=row, nticks=4)
         figure.update_yaxes(title_text=_label(panel), title_font={"size": 11}, row=row, col=1)
-        figure.update_yaxes(showticklabels=False, row=row, col=2)
+        if has_first_day:
+            figure.update_yaxes(showticklabels=False, row=row, col=2)
+    for column, axis in enumerate(axes, start=1):
+        _set_time_axis(figure, axis, marks, column=column, horizon_h=horizon_h)
+        figure.update_xaxes(title_text=f"{axis.name} after time 0", row=len(panels), col=column)
+    style(figure, height=118 * len(panels), legend_lines=1 + len(seen) // 3)
+    return figure
+
+
+def _set_time_axis(figure: go.Figure, axis: _Axis, marks: Marks, *, column: int, horizon_h: float) -> None:
+    if axis is DAYS:
+        start = min([0.0, *marks.doses_h, *marks.therapy_h]) / DAY_H
+        figure.update_xaxes(range=[start, horizon_h / DAY_H], col=column)
+        return
     ticks = [0.1, 0.25, 0.5, 1, 2, 4, 8, 24]
     figure.update_xaxes(
         type="log",
         range=[np.log10(FIRST_H), np.log10(DAY_H)],
         tickvals=ticks,
         ticktext=[f"{tick:g}" for tick in ticks],
-        col=1,
+        col=column,
     )
-    start = min([0.0, *marks.doses_h, *marks.therapy_h]) / DAY_H
-    figure.update_xaxes(range=[start, horizon_h / DAY_H], col=2)
-    figure.update_xaxes(title_text="Hours after time 0", row=len(panels), col=1)
-    figure.update_xaxes(title_text="Days after time 0", row=len(panels), col=2)
-    style(figure, height=118 * len(panels), legend_lines=1 + len(seen) // 3)
-    return figure
 
 
 def session_figure(panels: Sequence[ChainPanel], *, until_h: float) -> go.Figure:
@@ -107,7 +137,7 @@ def session_figure(panels: Sequence[ChainPanel], *, until_h: float) -> go.Figure
     seen: set[str] = set()
     for at, panel in enumerate(panels):
         row, column = at // 2 + 1, at % 2 + 1
-        _draw(figure, panel, row=row, column=column, seen=seen, is_minutes=True)
+        _draw(figure, panel, MINUTES, row=row, column=column, seen=seen)
         figure.update_yaxes(range=_range(panel), title_text=_label(panel), row=row, col=column)
     figure.update_xaxes(range=[0.0, until_h * 60.0], dtick=30)
     figure.update_xaxes(title_text="Minutes after the start of the session", row=rows)
@@ -120,13 +150,14 @@ def _label(panel: ChainPanel) -> str:
 
 
 def _draw(
-    figure: go.Figure, panel: ChainPanel, *, row: int, column: int, seen: set[str], is_minutes: bool = False
+    figure: go.Figure, panel: ChainPanel, axis: _Axis, *, row: int, column: int, seen: set[str]
 ) -> None:
     import plotly.graph_objects as go
 
     for line in panel.lines:
         colour, dash = COLOURS[line.style % len(COLOURS)], DASHES[line.style % len(DASHES)]
-        keep, x = _axis(line.times_h, column, is_minutes=is_minutes)
+        keep = (line.times_h >= axis.shown_h[0]) & (line.times_h <= axis.shown_h[1])
+        x = np.round(line.times_h[keep] / axis.unit_h, 5)
         where: Any = {"row": row, "col": column}
         if line.low is not None and line.high is not None:
             band = go.Scatter(
@@ -152,7 +183,6 @@ def _draw(
                 ),
                 **where,
             )
-        time = "%{x:.0f} min" if is_minutes else "%{x:.2f} h" if column == 1 else "day %{x:.1f}"
         figure.add_trace(
             go.Scatter(
                 x=x,
@@ -162,22 +192,11 @@ def _draw(
                 legendgroup=line.label,
                 showlegend=line.label not in seen,
                 line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate=f"{time}: %{{y:.3g}}<extra>{line.label}</extra>",
+                hovertemplate=f"{axis.read}: %{{y:.3g}}<extra>{line.label}</extra>",
             ),
             **where,
         )
         seen.add(line.label)
-
-
-def _axis(times_h: Array, column: int, *, is_minutes: bool) -> tuple[Any, Array]:
-    """Return which times a column shows, and their places on its axis."""
-    if is_minutes:
-        keep = times_h >= 0
-        return keep, np.round(times_h[keep] * 60.0, 3)
-    if column == 1:
-        keep = (times_h >= FIRST_H) & (times_h <= DAY_H)
-        return keep, np.round(times_h[keep], 5)
-    return slice(None), np.round(times_h / DAY_H, 5)
 
 
 def _short(values: Array) -> Array:
@@ -188,16 +207,16 @@ def _short(values: Array) -> Array:
     return np.round(values / size) * size
 
 
-def _mark(figure: go.Figure, marks: Marks, *, row: int, horizon_h: float) -> None:
-    faint_grey, teal = "rgba(90,90,90,.35)", "rgba(0,120,100,.6)"
+def _mark(figure: go.Figure, marks: Marks, axis: _Axis, *, row: int, column: int, horizon_h: float) -> None:
     for start_h, end_h in marks.window_h:
-        if start_h < DAY_H:
-            left, right = max(start_h, FIRST_H), min(end_h, DAY_H)
-            _shade(figure, left, right, row=row, column=1)
-        _shade(figure, start_h / DAY_H, min(end_h, horizon_h) / DAY_H, row=row, column=2)
-    for times_h, colour in ((marks.doses_h, faint_grey), (marks.therapy_h, teal)):
-        for time_h in times_h if len(times_h) <= 80 else ():
-            where: Any = {"row": row, "col": 2}
+        left, right = max(start_h, axis.shown_h[0]), min(end_h, horizon_h, axis.shown_h[1])
+        if left < right:
+            _shade(figure, left / axis.unit_h, right / axis.unit_h, row=row, column=column)
+    if axis is not DAYS:
+        return
+    for times_h, colour in ((marks.doses_h, DOSE_COLOUR), (marks.therapy_h, THERAPY_COLOUR)):
+        for time_h in times_h if len(times_h) <= MOST_MARKS else ():
+            where: Any = {"row": row, "col": column}
             figure.add_vline(x=time_h / DAY_H, line_width=1, line_dash="dot", line_color=colour, **where)
 
 
