@@ -21,7 +21,6 @@ from tests.standard.assembled import (
 
 from euthymia import simulate
 from euthymia.dosing.notation import print_regimen
-from euthymia.dosing.order import Route
 from euthymia.dosing.regimen import single
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
@@ -119,20 +118,7 @@ def test_every_switch_of_the_wiring_is_turned_in_some_mechanism():
     assert set(wiring.STRUCTURAL) <= turned
 
 
-STEPPED_OVER = pytest.mark.xfail(
-    strict=True,
-    reason="the end of release after 10 h is no grid point: a step of some hours runs across it and mTORC1 "
-    "falls to -1e-2 of its size",
-)
-
-
-@pytest.mark.parametrize(
-    "combination",
-    [
-        pytest.param(one, id=str(one), marks=STEPPED_OVER if one.route is Route.ORAL_EXTENDED_RELEASE else ())
-        for one in ROUTES_AND_DRUGS
-    ],
-)
+@pytest.mark.parametrize("combination", ROUTES_AND_DRUGS, ids=str)
 def test_any_drug_by_any_route_under_the_hardest_life(combination: Combination):
     regimen = print_regimen(single(combination.order))
     people = [Patient(weight_kg=weight) for weight in (combination.weight_kg, 45.0, 110.0)]
