@@ -12,18 +12,20 @@ from euthymia.errors import invalid
 
 Array = NDArray[np.float64]
 
-FIRST_STEP_H = 0.02
+FIRST_STEP_H = 0.006
 """Length of the first step after a mark, in hours."""
-GROWTH = 0.25
-"""What a step gains per hour since the mark: each is about a quarter longer than the one before."""
-LONGEST_STEP_H = 6.0
+EARLY_H = 3.0
+"""Hours after a mark in which what it sets off is fast."""
+EARLY_GROWTH, LATE_GROWTH = 0.06, 0.14
+"""What a step gains per hour since the mark, early and later."""
+LONGEST_STEP_H = 3.0
 
 
 def make_grid(start_h: float, end_h: float, marks_h: Iterable[float], *, fineness: float = 1.0) -> Array:
     """Return the ascending times between which all patients are stepped, (steps + 1,), in hours.
 
-    From each mark on, steps have the length clip(h0 + growth x time since the mark, h0, longest), shrunk
-    together so that the next mark is met exactly. The grid depends on the schedule alone.
+    From each mark on, a step is longer the more time has passed since the mark, up to the longest; all are
+    shrunk together so that the next mark is met exactly. The grid depends on the schedule alone.
 
     Parameters
     ----------
@@ -52,7 +54,9 @@ def _between(start: float, end: float, fineness: float) -> Array:
     """Return the grid from one mark to the next, the latter left out."""
     since = [0.0]
     while since[-1] < end - start:
-        since.append(since[-1] + min(FIRST_STEP_H + GROWTH * since[-1], LONGEST_STEP_H))
+        early, late = min(since[-1], EARLY_H), max(since[-1] - EARLY_H, 0.0)
+        step = FIRST_STEP_H + EARLY_GROWTH * early + LATE_GROWTH * late
+        since.append(since[-1] + min(step, LONGEST_STEP_H))
     shape = np.asarray(since) * ((end - start) / since[-1])
     count = max(int(np.ceil((len(shape) - 1) * fineness - 1e-9)), 1)
     places = np.arange(count) * ((len(shape) - 1) / count)

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
-FINENESS = 1.5
+FINENESS = 1.0
 """Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
 CHEBYSHEV_NODES = 13
 CLOSEST_H = 1e-6
@@ -186,8 +186,8 @@ def solve_chain(
     first = {
         name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
     }
-    drive: Drive = _Drive(parameters, pk_values, values, course, patient_count)
-    marks = _marks(course)
+    drive = _Drive(parameters, pk_values, values, course, patient_count)
+    marks = [*_marks(course), *drive.bends_h()]
     grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness), course)
     jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
     if is_reference:
@@ -331,6 +331,13 @@ class _Drive:
         values["mood_noise_logit"], slopes["mood_noise_logit"] = self._noise(times_h)
         return values, slopes
 
+    def bends_h(self) -> list[float]:
+        """Return when what is absorbed starts and ends; lags and durations of one patient's own are left out."""
+        if self.system is None:
+            return []
+        edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in self.inputs]
+        return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
+
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         names = ("s_equivalents_site_umol_per_L", "s_ketamine_site_umol_per_L")
         nothing = np.zeros(len(times_h))
@@ -362,7 +369,7 @@ class _Interpolated:
     """
 
     def __init__(self, drive: Drive, grid: Array) -> None:
-        self.grid = grid
+        self.drive, self.grid = drive, grid
         self.nodes = -np.cos(np.linspace(0.0, np.pi, CHEBYSHEV_NODES))
         half = 0.5 * np.diff(grid)
         times = 0.5 * (grid[:-1] + grid[1:])[:, None] + half[:, None] * self.nodes
@@ -378,6 +385,10 @@ class _Interpolated:
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
         rows = np.empty((len(times_h), len(self.names)))
         for at, (time, left) in enumerate(zip(times_h, is_left, strict=True)):
+            if time >= self.grid[-1] and not left:  # the polynomials end with the value before the end
+                values, _ = self.drive(np.array([time]), is_left=np.array([False]))
+                rows[at] = [np.ravel(values[name])[0] for name in self.names]
+                continue
             side = "left" if left else "right"
             step = int(np.clip(np.searchsorted(self.grid, time, side=side) - 1, 0, len(self.grid) - 2))
             start, end = self.grid[step], self.grid[step + 1]

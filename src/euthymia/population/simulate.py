@@ -218,6 +218,11 @@ class _Run:
     pk_stems: tuple[str, ...]
     chain_names: tuple[str, ...]
 
+    @property
+    def is_drug_given(self) -> bool:
+        """Whether anybody gets any of the doses; without it they leave no marks on the grid."""
+        return self.factors is None or bool(self.factors.any())
+
 
 class _Part(NamedTuple):
     """What one chunk of patients gave."""
@@ -376,7 +381,7 @@ def _solve(run: _Run, part: slice) -> _Part:
     values["expectancy.belief_to_be_on_drug_fraction"] = np.asarray(run.belief)
     factors = None if run.factors is None else run.factors[part]
     given = tuple(_of_some(one, part, factors, slot) for slot, one in enumerate(run.slots))
-    course = _course(run, values, given, numbers)
+    course = _course(run, values, given if run.is_drug_given else (), numbers)
     try:
         values_of, steps = _chain(run, pk_values, values, course, len(people))
     except SolveFailedError as error:
@@ -408,7 +413,7 @@ def _course(
     return Course(
         given=given,
         sessions_h=tuple(session_starts_h(given)),
-        visits_h=visits_of(run.plan) if run.plan else (),
+        visits_h=visits_of(run.plan) if run.plan and run.belief else (),
         learning=learning_of(run.plan, saturation_h=saturation_h) if run.plan else (),
         occupancy=occupancy_of(run.plan) if run.plan else (),
         stress=run.life.stress,
