@@ -101,6 +101,12 @@ def test_reference_engine_says_the_same(command: Command):
         np.testing.assert_allclose(*values, rtol=0, atol=1e-4 * scale)
 
 
+def test_check_prints_how_far_the_grid_is_from_the_reference(command: Command):
+    done = command("simulate", INFUSION, "--days", 2, "--patients", 4, "--check", 2, "--quiet")
+    assert "(LSODA), 2 of 4 patients" in done.err
+    assert 0 < number_in(done.err, r"largest difference (\S+) of its scale") < 1e-4
+
+
 # --- machines ----------------------------------------------------------------------------------
 
 

@@ -53,8 +53,10 @@ class Run:
         return course if asked.times_h is None else course.at(asked.times_h)
 
 
-def simulate_chain(regimens: Sequence[str], asked: Asked, *, setting: str, scales: str, engine: str) -> None:
-    """Run regimens side by side and show, write and report them."""
+def simulate_chain(
+    regimens: Sequence[str], asked: Asked, *, setting: str, scales: str, engine: str, check: int = 0
+) -> None:
+    """Run regimens side by side and show, write and report them; check some patients by the slow solver."""
     from euthymia.model.scales import find_scale
 
     if len(regimens) > MOST_COMPARED + 1:
@@ -72,6 +74,8 @@ def simulate_chain(regimens: Sequence[str], asked: Asked, *, setting: str, scale
     else:
         _print(runs, kinds, asked)
     _write(runs, asked, kinds)
+    for run in runs if check and engine == "numpy" else ():
+        _check(run, asked, setting=setting, count=check)
 
 
 def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -> list[Run]:
@@ -110,6 +114,40 @@ def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -
                 parts = _parts(plan, drugs, asked, setting=setting, common=common)
         found.append(Run(course=course, no_drug=parts[0], nothing=parts[1]))
     return found
+
+
+def _check(run: Run, asked: Asked, *, setting: str, count: int) -> None:
+    """Solve some of the patients again with SciPy and print how far the grid is from it."""
+    from euthymia.population.simulate import simulate
+    from euthymia.population.summary import differences
+
+    with warnings.catch_warnings(), show.progress("Checking", is_quiet=asked.is_quiet) as on_done:
+        warnings.simplefilter("ignore", ResultWarning)
+        right = simulate(
+            run.course.provenance.regimen,
+            patients=None if asked.patients is None else min(count, asked.patients),
+            patient=asked.patient,
+            parameters=asked.chosen,
+            seed=asked.seed,
+            times_h=run.course.times_h,
+            days=run.course.provenance.horizon_h / 24.0,
+            variables=list(run.course.values),
+            setting=setting,
+            engine="reference",
+            on_done=on_done,
+        )
+    found = differences(run.course, right)
+    worst = max(found, key=lambda stem: found[stem])
+    solved = (
+        f"{len(right.patients)} of {len(run.course.patients)} patients"
+        if asked.patients
+        else "typical patient"
+    )
+    show.note(
+        f"Against the reference (LSODA), {solved}: largest difference {found[worst]:.1e} of its scale "
+        f"({worst}); severity {found['severity_fraction']:.1e}. {run.course.provenance.regimen}",
+        is_quiet=False,
+    )
 
 
 def _parts(plan: Any, drugs: Sequence[str], asked: Asked, *, setting: str, common: Any) -> Any:

@@ -49,6 +49,16 @@ Hypertension = Annotated[
 Setting = Annotated[
     str, typer.Option("--setting", help="What patients expect: open, saline, midazolam or none.")
 ]
+Check = Annotated[
+    int,
+    typer.Option(
+        "--check",
+        metavar="N",
+        min=0,
+        help="Solve N patients again with the reference and print the largest difference.",
+        show_default=False,
+    ),
+]
 Engine = Annotated[
     str, typer.Option("--engine", help="numpy, or reference: SciPy's LSODA, slow, patient by patient.")
 ]

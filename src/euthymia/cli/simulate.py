@@ -49,6 +49,7 @@ def simulate(
     setting: options.Setting = "open",
     scales: options.Scales = "madrs",
     engine: options.Engine = "numpy",
+    check: options.Check = 0,
     concentrations: Annotated[
         bool, typer.Option("--concentrations", help="Stop at concentrations and exposure.")
     ] = False,
@@ -141,7 +142,9 @@ def simulate(
         return
     from euthymia.cli.chain import simulate_chain
 
-    simulate_chain([regimen, *(compare or ())], asked, setting=setting, scales=scales, engine=engine)
+    simulate_chain(
+        [regimen, *(compare or ())], asked, setting=setting, scales=scales, engine=engine, check=check
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

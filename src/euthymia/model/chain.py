@@ -332,7 +332,7 @@ class _Drive:
         return values, slopes
 
     def bends_h(self) -> list[float]:
-        """Return when what is absorbed starts and ends; lags and durations of one patient's own are left out."""
+        """Return when what is absorbed starts and ends, where that is the same for all patients."""
         if self.system is None:
             return []
         edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in self.inputs]

@@ -56,6 +56,19 @@ def value_at(course: Trajectory, name: str, times_h: Sequence[float]) -> Array:
     return values[:, place] * (1.0 - share) + values[:, place + 1] * share
 
 
+def differences(course: Trajectory, reference: Trajectory) -> dict[str, float]:
+    """Return how far a run is from another of the same people and times, by observable.
+
+    Each is the largest difference over patients and times, relative to the largest value in the reference,
+    which is the observable's own scale.
+    """
+    count = len(reference.patients)
+    return {
+        stem: float(np.abs(course.values[stem][:count] - values).max() / max(np.abs(values).max(), 1e-12))
+        for stem, values in reference.values.items()
+    }
+
+
 def change(course: Trajectory, name: str, days: Sequence[float]) -> Array:
     """Return the change of an observable from the start of the run to some days, (P, days)."""
     values = value_at(course, name, [day * DAY_H for day in days])
