@@ -6,7 +6,6 @@ is its own scale. Shorter steps show the same error without SciPy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ from tests.standard.assembled import INFUSION, MECHANISMS, assemble, typical, wi
 
 from euthymia import simulate
 from euthymia.model.chain import FINENESS, Pulse
-from euthymia.model.variables import variables
 from euthymia.population.simulate import GRID_TOLERANCE, Life
 
 ER = "ketamine 180 mg er"
@@ -47,12 +45,6 @@ CASES = {
     "virtual patients with swings of mood": Case(INFUSION, 2.0, {"patients": 3}),
     "extended release": Case(ER, 1.5, {"setting": "none"}),
 }
-SEEN = tuple(
-    stem
-    for stem, one in variables().items()
-    if one.unit == "points" and stem.startswith(("madrs", "hamd", "qids", "phq", "bdi"))
-)
-"""What a rater or a patient writes down."""
 
 
 @cache
@@ -71,34 +63,8 @@ def errors(name: str) -> dict[str, float]:
     }
 
 
-STEPS = "steps are too long right after a dose (with FINENESS 4 every error measured here is below 8e-5)"
-OUTPUT_GAPS = {
-    "infusion": f"mTORC1 is off by 2.6e-4: {STEPS}",
-    "two bolus doses": f"sedation is off by 4.7e-4, mTORC1 by 4.4e-4: {STEPS}",
-    "nasal, therapy and antidepressant": f"mTORC1 is off by 1.04e-4: {STEPS}",
-    "oral, other mechanisms, hard life": f"sedation is off by 1.2e-4: {STEPS}",
-    "virtual patients with swings of mood": f"mTORC1 is off by 2.9e-4: {STEPS}",
-    "extended release": f"the drive of plasticity is off by 1.5e-4: {STEPS}",
-}
-
-
-def known(names: Iterable[str], gaps: Mapping[str, str]) -> list[Any]:
-    """Return test cases, those with a known gap as strict expected failures."""
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=gaps[name]) if name in gaps else ())
-        for name in names
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_every_score_equals_the_reference_to_1e_4(name: str):
-    found = errors(name)
-    assert {stem: found[stem] for stem in SEEN if not found[stem] <= GRID_TOLERANCE} == {}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", known(CASES, OUTPUT_GAPS))
 def test_every_output_equals_the_reference_to_1e_4(name: str):
     found = errors(name)
     assert len(found) > 40
@@ -114,11 +80,6 @@ def test_the_reference_says_how_it_was_made():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="occupancy that ends with the run is 0 at the last time by the grid (after the end), and 0.8 by "
-    "the reference (before it)",
-)
 def test_both_engines_agree_where_an_antidepressant_ends_with_the_run():
     regimen = "escitalopram 10 mg po, daily x 2"
     last = [
@@ -167,27 +128,8 @@ def halving(route: str) -> dict[str, float]:
     }
 
 
-SEVERITY_MOVES = {"intramuscular": f"severity moves by 1.04e-4: {STEPS}"}
-MOVES = {
-    "infusion": f"mTORC1 moves by 5.0e-4: {STEPS}",
-    "bolus": f"the effect on pressure moves by 1.0e-3: {STEPS}",
-    "intramuscular": f"mTORC1 moves by 1.6e-3: {STEPS}",
-    "nasal": f"mTORC1 moves by 7.1e-4: {STEPS}",
-    "sublingual": f"sedation moves by 9.6e-4: {STEPS}, and a person's own end of absorption is no grid point",
-    "oral": f"mTORC1 moves by 1.2e-3: {STEPS}",
-    "extended release": f"the drive of plasticity moves by 1.3e-4: {STEPS}",
-    "therapy and antidepressant": f"mTORC1 moves by 4.8e-4: {STEPS}",
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("route", known(ROUTES, SEVERITY_MOVES))
-def test_shorter_steps_move_no_severity_by_more_than_1e_4(route: str):
-    assert halving(route)["severity_fraction"] <= GRID_TOLERANCE
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("route", known(ROUTES, MOVES))
+@pytest.mark.parametrize("route", ROUTES)
 def test_shorter_steps_move_nothing_by_more_than_1e_4(route: str):
     moved = halving(route)
     assert len(moved) > 60
