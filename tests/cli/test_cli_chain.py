@@ -62,7 +62,7 @@ def test_setting_none_has_no_expectancy(command: Command):
 def test_many_patients_are_rated(command: Command):
     out = command("simulate", INFUSION, "--patients", 30, "--scales", "madrs,phq9", "--days", 8).out
     assert "30 virtual patients" in out
-    assert "response (fall of 50% or more)" in out
+    assert "response (MADRS fall of 50% or more)" in out
     assert "remission (MADRS 10 or less)" in out
     assert "PHQ-9, change" in out
 

@@ -109,8 +109,8 @@ def _hours_to_half(course: Trajectory) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weeks", [8, 26])
-def test_an_ssri_takes_ten_times_longer_to_half_of_its_own_effect_than_ketamine(weeks: int):
+def test_an_ssri_takes_ten_times_longer_to_half_of_its_own_effect_than_ketamine():
+    weeks = 12
     quick = simulate(
         INFUSION, days=3, setting="none", times_h=np.arange(0.0, 72.1, 0.25), variables=["madrs_points"]
     )
@@ -150,9 +150,9 @@ def test_dissociation_falls_from_session_to_session(eight_sessions: Trajectory):
 
 
 @pytest.mark.slow
-def test_tolerance_fades_in_a_year_without_sessions():
-    regimen = f"{INFUSION}, daily x 4 then {INFUSION} at 368 d"
-    course = simulate(regimen, days=369, setting="none", variables=["dissociation_fraction"])
+def test_tolerance_fades_in_half_a_year_without_sessions():
+    regimen = f"{INFUSION}, daily x 4 then {INFUSION} at 200 d"
+    course = simulate(regimen, days=201, setting="none", variables=["dissociation_fraction"])
     peaks = [float(peak_of_session(course, "dissociation_fraction", session=at).value[0]) for at in range(5)]
     assert peaks[3] < 0.95 * peaks[0]
     assert peaks[4] == pytest.approx(peaks[0], rel=1e-3)

@@ -34,7 +34,7 @@ def largest_move(course: Trajectory) -> dict[str, float]:
 def test_everything_of_every_virtual_patient_is_flat_for_a_year(is_well: bool):
     course = simulate(
         None,
-        patients=200,
+        patients=120,
         days=YEAR_DAYS,
         times_h=np.linspace(0.0, YEAR_DAYS * 24.0, 27),
         has_mood_noise=False,
@@ -50,8 +50,8 @@ def test_any_usual_life_leaves_virtual_patients_where_they_are(load: str, is_wel
     course = simulate(
         None,
         patients=40,
-        days=60,
-        times_h=np.linspace(0.0, 60 * 24.0, 7),
+        days=30,
+        times_h=np.linspace(0.0, 30 * 24.0, 7),
         has_mood_noise=False,
         parameters=with_(LOADS[load]),
         life=Life(is_well=is_well),
@@ -61,7 +61,7 @@ def test_any_usual_life_leaves_virtual_patients_where_they_are(load: str, is_wel
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_no_mechanism_moves_anything_without_drug(mechanism: str):
-    found = assemble(None, days=30.0, parameters=with_(MECHANISMS[mechanism]), outputs=STATES)
+    found = assemble(None, days=12.0, parameters=with_(MECHANISMS[mechanism]), outputs=STATES)
     for state in STATES:
         np.testing.assert_allclose(
             found.values[state], found.values[state][:, :1] * np.ones(200), rtol=0, atol=STILL, err_msg=state
@@ -124,7 +124,7 @@ def untreated() -> Trajectory:
     """A cohort with swings of mood that nobody treats."""
     return simulate(
         None,
-        patients=400,
+        patients=300,
         days=YEAR_DAYS,
         times_h=np.array([0.0, 1.0, 28.0, 84.0, 182.0, 365.0]) * 24.0,
         variables=["madrs_points"],

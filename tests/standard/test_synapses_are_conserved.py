@@ -41,7 +41,7 @@ CASES: dict[str, dict[str, float]] = {
 
 def nodes() -> tuple[Array, Array]:
     """Return Gauss points and weights of pieces that follow every mark, (pieces, 5)."""
-    edges = make_grid(0.0, DAYS * 24.0, MARKS_H, fineness=2.0)
+    edges = make_grid(0.0, DAYS * 24.0, MARKS_H, fineness=1.5)
     points, weights = np.polynomial.legendre.leggauss(5)
     half, middle = 0.5 * np.diff(edges), 0.5 * (edges[1:] + edges[:-1])
     return middle[:, None] + half[:, None] * points, half[:, None] * weights
@@ -84,7 +84,7 @@ def solved(case: str) -> Everything:
     """Return every state and output of a case at the Gauss points and at both ends."""
     times = np.union1d(TIMES.ravel(), [0.0, DAYS * 24.0])
     life, parameters = strained(DAYS, stress=1.0), overridden(CASES[case])
-    return assemble(REGIMEN, days=DAYS, parameters=parameters, life=life, times_h=times, fineness=4.0)
+    return assemble(REGIMEN, days=DAYS, parameters=parameters, life=life, times_h=times, fineness=2.0)
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -34,10 +34,9 @@ def test_eight_sessions_of_training_alone_are_worth_less_than_3_points():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sessions", [12, 16])
-def test_a_course_of_weekly_cbt_alone_is_worth_4_to_8_points(sessions: int):
-    at_end = madrs_change(f"CBT 50 min, weekly x {sessions}", [7.0 * sessions])[0]
-    assert -8.0 <= at_end <= -4.0
+def test_a_course_of_12_to_16_weekly_sessions_of_cbt_alone_is_worth_4_to_8_points():
+    after_12, after_16 = madrs_change("CBT 50 min, weekly x 16", [7.0 * 12, 7.0 * 16])
+    assert -8.0 <= after_16 < after_12 <= -4.0
 
 
 @pytest.mark.slow
@@ -60,7 +59,7 @@ def test_a_session_in_the_window_teaches_more_than_one_without_drug():
 # --- nothing is stepped over -----------------------------------------------------------------------
 
 
-def learnt(minutes: float, times_h: np.ndarray, *, day: float = 40.0, days: float = 50.0) -> np.ndarray:
+def learnt(minutes: float, times_h: np.ndarray, *, day: float = 20.0, days: float = 22.0) -> np.ndarray:
     """Return the belief of a person at rest who has one session of CBT in weeks, at some times."""
     found = assemble(
         f"CBT {minutes:g} min at {day:g} d", days=days, times_h=times_h, outputs=["belief.belief_fraction"]
@@ -71,7 +70,7 @@ def learnt(minutes: float, times_h: np.ndarray, *, day: float = 40.0, days: floa
 @pytest.mark.parametrize("minutes", [1.0, 5.0, 20.0, 50.0, 240.0])
 def test_a_session_in_a_long_gap_teaches_the_closed_form_of_its_length(minutes: float):
     """ln b falls by k p_0 gate T_s (1 - exp(-t / T_s)) during a session from rest."""
-    length_h, start_h = minutes / 60.0, 40.0 * DAY_H
+    length_h, start_h = minutes / 60.0, 20.0 * DAY_H
     before, after = learnt(minutes, np.array([start_h, start_h + length_h]))
     found = assemble(None, days=1.0, outputs=["stress.stress_relative", "stress.inflammation_relative"])
     loads = {name: float(values[0, 0]) for name, values in found.values.items()}
@@ -92,8 +91,8 @@ def test_a_session_in_a_long_gap_teaches_the_closed_form_of_its_length(minutes: 
 
 
 def test_sparse_times_see_the_same_session_as_dense_ones():
-    dense = np.union1d(np.linspace(0.0, 50.0 * DAY_H, 900), [1100.0])
-    assert learnt(5.0, np.array([0.0, 1100.0]))[1] == learnt(5.0, dense)[np.searchsorted(dense, 1100.0)]
+    dense = np.union1d(np.linspace(0.0, 22.0 * DAY_H, 900), [500.0])
+    assert learnt(5.0, np.array([0.0, 500.0]))[1] == learnt(5.0, dense)[np.searchsorted(dense, 500.0)]
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +104,11 @@ def rest() -> Mapping[str, np.ndarray]:
 @pytest.mark.parametrize(
     "regimen", ["ketamine 0.5 mg/kg iv bolus", "ketamine 0.5 mg/kg iv over 2 min", *REGIMENS.values()]
 )
-def test_a_dose_after_60_days_does_what_it_does_at_once(regimen: str, rest: Mapping[str, np.ndarray]):
+def test_a_dose_after_20_days_does_what_it_does_at_once(regimen: str, rest: Mapping[str, np.ndarray]):
     hours = np.array([0.05, 0.25, 0.5, 1.0, 2.0, 6.0, 12.0, 24.0, 72.0])
-    late_h = 60.0 * DAY_H
+    late_h = 20.0 * DAY_H
     now = assemble(regimen, days=4.0, times_h=hours, outputs=STATES)
-    late = assemble(f"{regimen} at 60 d", days=64.0, times_h=late_h + hours, outputs=STATES)
+    late = assemble(f"{regimen} at 20 d", days=24.0, times_h=late_h + hours, outputs=STATES)
     moved = 0
     for state in STATES:
         if state.startswith("expectancy"):
@@ -128,7 +127,7 @@ def test_an_hour_of_stress_in_a_quiet_month_is_felt():
     life = Life(stress=(Pulse(start_h, start_h + 1.0, 4.0),))
     found = assemble(
         None,
-        days=55.0,
+        days=52.0,
         life=life,
         times_h=np.array([start_h, start_h + 1.0]),
         outputs=["stress.stress_relative"],
@@ -147,7 +146,7 @@ def test_every_one_of_many_sessions_counts():
 
 @pytest.mark.slow
 def test_more_than_one_hour_a_day_teaches_little_more():
-    one, four = (1.0 - learnt(minutes, np.array([1000.0]))[0] for minutes in (60.0, 240.0))
+    one, four = (1.0 - learnt(minutes, np.array([500.0]))[0] for minutes in (60.0, 240.0))
     saturation_h = value("belief.session_saturation_h")
     rest_of_it = 1.0 - learnt(1.0, np.array([10.0]))[0]
     ratio = (1.0 - np.exp(-4.0 / saturation_h)) / (1.0 - np.exp(-1.0 / saturation_h))

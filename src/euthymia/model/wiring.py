@@ -323,7 +323,7 @@ def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[s
     start = Start(
         offset_logit=severity.logit(m, severe) - push,
         belief_fraction=ill["belief"].belief_fraction,
-        plasticity_fraction=p["belief"].resting_plasticity_fraction * ill["gate"],
+        plasticity_fraction=p["belief"].resting_plasticity_fraction * ill["free_gate"],
         deficit_relative=ill["deficit"],
     )
     rest = _well(m, p, start) if is_well else ill
@@ -374,7 +374,7 @@ def _rest(m: Any, p: Mapping[str, Any], lived: Any) -> dict[str, Any]:
         "cardiovascular": cardiovascular.initial(),
         "sedation": sedation.initial(),
         "discomfort": discomfort.initial(),
-        "gate": signals.resting_gate_relative,
+        "free_gate": signalling.gate(signals.tone_relative, 0.0),
     }
     seen = []
     for region in REGIONS:

@@ -261,4 +261,5 @@ def covariates_of(people: Sequence[Patient]) -> tuple[str, ...]:
         found += [f"ancestry {one.ancestry}"] if one.ancestry else []
         found += [f"hepatic class {one.hepatic_class}"] if one.hepatic_class else []
         found += [f"with {drug}" for drug in one.comedications]
+        found += ["hypertension"] if one.is_hypertensive else []
     return tuple(dict.fromkeys(found))

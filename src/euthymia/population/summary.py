@@ -114,7 +114,8 @@ def outcomes(
     found = []
     for place, day in enumerate(days):
         column = later[:, place : place + 1]
-        named = {f"response (fall of {kind.response_fraction:.0%} or more)": response(baseline, column, kind)}
+        fall = f"response ({kind.name} fall of {kind.response_fraction:.0%} or more)"
+        named = {fall: response(baseline, column, kind)}
         for cut in kind.remissions:
             named[f"remission ({kind.name} {cut.at_most_points:g} or less)"] = remission(
                 column, cut.at_most_points
