@@ -91,7 +91,7 @@ def read_outs(inputs: ReadOutInputs, parameters: Parameters) -> ReadOuts:
     """Rumination, flexibility, anhedonia and clarity, each relative to the start (assumed forms).
 
     rumination = (b / b_0)(1 - c_A a)           beliefs, quietened by AMPA throughput
-    flexibility = (p_0 gate + w) / (p_0 gate)_0  rate at which beliefs are updated; at the start with TrkB free
+    flexibility = (p_0 gate + w) / (p_0 gate)_0  rate of updating beliefs; at the start with TrkB free
     anhedonia = ((1 + deficit) / (1 + deficit_0))(1 - c_A a)
     clarity = (1 - d)(1 - dissociation)(1 - sedation) / (1 - d_0)
     """
