@@ -203,13 +203,10 @@ def test_adaptation_takes_more_from_slow_exposures_than_from_fast_ones(
     assert kept[0] > kept[1] > kept[2]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="without adaptation IV 1.0 mg/kg gives more at 24 h (-21.3 MADRS) than the ER tablet (-15.8)",
-)
-def test_without_adaptation_the_tablet_has_the_largest_effect_of_all(at_24_h: dict[float, dict[str, float]]):
+def test_without_adaptation_more_at_once_still_wins(at_24_h: dict[float, dict[str, float]]):
+    """The starting design expected the tablet's effect to be the largest; see the decision on forms."""
     none = at_24_h[0.0]
-    assert min(none, key=lambda name: none[name]) == "ER 180"
+    assert none["IV 1.0"] < none["nasal 84"] < none["ER 180"] < none["IV 0.5"]
 
 
 def test_full_adaptation_ends_the_surge_while_the_level_holds():

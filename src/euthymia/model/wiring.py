@@ -297,12 +297,15 @@ def at_session(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
     return {f"discomfort.{field}": value for field, value in after._asdict().items()}
 
 
-def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+def initial(
+    m: Any, parameter: Values, *, is_well: bool = False, mood_noise_logit: Any = 0.0
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the states before treatment and what the untreated episode fixes.
 
     In the episode nothing moves: beliefs are those that its severity teaches, stress is what life and these
     beliefs bring, synapses are in balance with it, and the offset makes the person's own severity stationary.
-    A well person has the same offset and the lower of the two states that mood can rest in.
+    A well person has the same offset and the lower of the two states that mood can rest in. A swing of mood
+    at the start moves severity alone.
 
     Parameters
     ----------
@@ -310,6 +313,8 @@ def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[s
     parameter : {layer.field: value}
         Without ``start``.
     is_well : bool
+    mood_noise_logit : value
+        The swing at the start.
 
     Returns
     -------
@@ -328,6 +333,8 @@ def initial(m: Any, parameter: Values, *, is_well: bool = False) -> tuple[dict[s
     )
     rest = _well(m, p, start) if is_well else ill
     states = {name: rest[name] for name in LAYERS}
+    lived = severity.logit(m, rest["severity"].severity_fraction) + mood_noise_logit
+    states["severity"] = severity.State(1.0 / (1.0 + m.exp(-lived)))
     named = {
         f"{name}.{field}": value for name, one in states.items() for field, value in one._asdict().items()
     }
