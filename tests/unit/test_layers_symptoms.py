@@ -257,7 +257,8 @@ def quiet_rates(states: dict[str, Any], values: Mapping[str, Any]) -> dict[str, 
 @given(values=people())
 def test_the_untreated_episode_is_at_rest_in_any_person(values: dict[str, float]):
     states, start = wiring.initial(NUMPY, values)
-    assert states["severity.severity_fraction"] == values["severity.episode_severity_fraction"]
+    severe = values["severity.episode_severity_fraction"]
+    assert states["severity.severity_fraction"] == pytest.approx(severe, rel=1e-14)
     changes = quiet_rates(states, values | start)
     assert {name: rate for name, rate in changes.items() if abs(rate) > 1e-13} == {}
 
@@ -276,6 +277,18 @@ def test_ill_or_well_every_virtual_patient_starts_at_rest(crowd: dict[str, Any],
     changes = quiet_rates(states, crowd | start)
     worst = {name: float(np.abs(rate).max()) for name, rate in changes.items()}
     assert {name: rate for name, rate in worst.items() if rate > 1e-12} == {}
+
+
+def test_a_swing_at_the_start_is_in_the_severity_and_leaves_the_rest_alone():
+    values = typical_values()
+    calm, start = wiring.initial(NUMPY, values)
+    swung, same = wiring.initial(NUMPY, values, mood_noise_logit=0.8)
+    odds = [
+        one["severity.severity_fraction"] / (1.0 - one["severity.severity_fraction"]) for one in (calm, swung)
+    ]
+    assert odds[1] / odds[0] == pytest.approx(np.exp(0.8), rel=1e-12)
+    assert same == start
+    assert {name for name in calm if calm[name] != swung[name]} == {"severity.severity_fraction"}
 
 
 def test_a_well_person_has_at_most_half_the_severity_of_the_episode():
