@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast lint bench docs serve-docs constraints clean
 
 PYTHON := .venv/bin/python
+# As many tests at a time as there are cores; a file's tests stay together as long as there are others.
+PARALLEL := -n auto --dist worksteal
 # A stamp holds for one place and one content of these files, whatever their dates say.
 KEY := $(shell { pwd; cat pyproject.toml constraints.txt; } | sha256sum | cut -c1-16)
 TEST := .venv/.ready-test-$(KEY)
@@ -27,10 +29,10 @@ demo: $(TEST) ## Simulate the worked example and write its report to build/demo
 	@find build/demo -name '*.html' | sort | sed 's|^|The report lies at |'
 
 test: $(TEST) ## Run the whole test suite
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(PARALLEL)
 
 test-fast: $(TEST) ## Run the tests that are quick and need no browser
-	@$(PYTHON) -m pytest -m "not slow and not browser"
+	@$(PYTHON) -m pytest $(PARALLEL) -m "not slow and not browser"
 
 lint: $(LINT) ## Check style, types, import levels, spelling, security and stray paths
 	@echo "ruff ..."

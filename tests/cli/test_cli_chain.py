@@ -90,6 +90,7 @@ def test_bad_compared_regimen_is_refused_before_anything_runs(command: Command, 
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_reference_engine_says_the_same(command: Command):
     options = ("--days", 1, "--times", "0,1,6,24", "--json")
     grid, slow = (
@@ -101,6 +102,7 @@ def test_reference_engine_says_the_same(command: Command):
         np.testing.assert_allclose(*values, rtol=0, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 def test_check_prints_how_far_the_grid_is_from_the_reference(command: Command):
     done = command("simulate", INFUSION, "--days", 2, "--patients", 4, "--check", 2, "--quiet")
     assert "(LSODA), 2 of 4 patients" in done.err
@@ -172,6 +174,7 @@ def test_folder_of_two_regimens_holds_both(command: Command, tmp_path: Path):
     check_schema(second, "simulation-1")
 
 
+@pytest.mark.slow
 def test_one_file_holds_both_regimens(command: Command, tmp_path: Path):
     common = ("simulate", INFUSION, "--compare", NASAL, *TIMES, "--out")
     command(*common, tmp_path / "a.parquet")
@@ -181,6 +184,7 @@ def test_one_file_holds_both_regimens(command: Command, tmp_path: Path):
     assert [one["regimen"] for one in document["compared"]] == [NASAL]
 
 
+@pytest.mark.slow
 def test_report_holds_chain_session_and_assumptions(command: Command, tmp_path: Path):
     file = tmp_path / "report.html"
     done = command("simulate", INFUSION, "--patients", 5, "--days", 8, "--report", file)
@@ -220,6 +224,7 @@ def test_story_without_ketamine_is_refused(command: Command):
     assert (done.code, done.out) == (2, "")
 
 
+@pytest.mark.slow
 def test_weeks_of_stress_make_an_episode_and_a_little_does_not(command: Command):
     def last_points(*options: object) -> float:
         out = command("episode", "--days", 200, *options).out
@@ -238,6 +243,7 @@ def test_load_out_of_range_is_refused(command: Command, option: tuple[str, objec
     assert "must be 0–5" in done.err
 
 
+@pytest.mark.slow
 def test_episode_report_is_written(command: Command, tmp_path: Path):
     done = command("episode", "--days", 120, "--report", tmp_path / "episode.html", "--quiet")
     assert (done.code, done.err) == (0, "")

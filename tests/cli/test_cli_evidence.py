@@ -97,6 +97,7 @@ def test_unknown_set_and_role_are_bad_input(command: Command):
     assert "Unknown role 'validat'. Did you mean 'validate'" in done.err
 
 
+@pytest.mark.slow
 def test_an_override_moves_the_composed_set_only(command: Command):
     plain = command("evidence", "pk", "--json", "--parameters", "composed", "--role", "validate").json["rows"]
     options = ("--set", "s_clearance_L_per_h=60", "--role", "validate")

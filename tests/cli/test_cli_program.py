@@ -60,6 +60,7 @@ def test_ctrl_c_in_a_long_run_ends_with_130_and_leaves_nothing(
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("sets", "composed", "--json"), ("simulate", LONG, "--json")])
 def test_reader_that_leaves_is_no_failure(arguments: tuple[str, ...]):
     read_end, write_end = os.pipe()
@@ -76,12 +77,14 @@ def test_reader_that_leaves_is_no_failure(arguments: tuple[str, ...]):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_head_takes_one_line():
     script = f'set -o pipefail; {PROGRAM} simulate "{LONG}" --json | head -n 1'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize(
     "arguments", [("sets",), ("simulate", LONG, "--json"), ("routes", "--csv"), ("cite",)]

@@ -17,6 +17,8 @@ from euthymia import simulate
 from euthymia.model.chain import FINENESS, Pulse
 from euthymia.population.simulate import GRID_TOLERANCE, Life
 
+pytestmark = pytest.mark.slow
+
 ER = "ketamine 180 mg er"
 
 
@@ -63,7 +65,6 @@ def errors(name: str) -> dict[str, float]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_output_equals_the_reference_to_1e_4(name: str):
     found = errors(name)
@@ -71,7 +72,6 @@ def test_every_output_equals_the_reference_to_1e_4(name: str):
     assert {stem: error for stem, error in found.items() if not error <= GRID_TOLERANCE} == {}
 
 
-@pytest.mark.slow
 def test_the_reference_says_how_it_was_made():
     course = simulate(None, days=1, engine="reference", times_h=[0.0, 24.0])
     assert "LSODA" in course.certificate.method
@@ -79,7 +79,6 @@ def test_the_reference_says_how_it_was_made():
     assert course.certificate.tolerance_relative < GRID_TOLERANCE
 
 
-@pytest.mark.slow
 def test_both_engines_agree_where_an_antidepressant_ends_with_the_run():
     regimen = "escitalopram 10 mg po, daily x 2"
     last = [
@@ -128,7 +127,6 @@ def halving(route: str) -> dict[str, float]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_shorter_steps_move_nothing_by_more_than_1e_4(route: str):
     moved = halving(route)
@@ -136,7 +134,6 @@ def test_shorter_steps_move_nothing_by_more_than_1e_4(route: str):
     assert {name: error for name, error in moved.items() if not error <= GRID_TOLERANCE} == {}
 
 
-@pytest.mark.slow
 def test_error_falls_with_the_length_of_steps():
     """Kinks of the equations lie between grid points, so that the order is below the method's four."""
     finest = by_steps("infusion", 16.0)["severity_fraction"]

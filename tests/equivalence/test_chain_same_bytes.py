@@ -16,6 +16,8 @@ from euthymia.model.trajectory import Trajectory
 from euthymia.population import simulate as population
 from euthymia.population.patient import Patient
 
+pytestmark = pytest.mark.slow
+
 REGIMEN = (
     "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 2; CBT 50 min at 26 h; "
     "escitalopram 10 mg po, daily x 4"

@@ -41,6 +41,7 @@ def both(fineness):
     return found.values, expected
 
 
+@pytest.mark.slow
 def test_states_and_outputs_equal_scipy():
     found, expected = both(16)
     assert list(found) == ["a", "b", "c", "e", "total", "seen", "flat"]

@@ -13,6 +13,8 @@ from euthymia.model.trajectory import Trajectory
 from euthymia.population.simulate import GRID_TOLERANCE
 from euthymia.population.summary import peak_of_session
 
+pytestmark = pytest.mark.slow
+
 ROUTES = tuple(one for one in REPRESENTATIVES if one.parameters.chain)
 
 
@@ -108,7 +110,6 @@ def _hours_to_half(course: Trajectory) -> float:
     return float(course.times_h[np.flatnonzero(fall >= 0.5 * fall.max())[0]])
 
 
-@pytest.mark.slow
 def test_an_ssri_takes_ten_times_longer_to_half_of_its_own_effect_than_ketamine():
     weeks = 12
     quick = simulate(
@@ -149,7 +150,6 @@ def test_dissociation_falls_from_session_to_session(eight_sessions: Trajectory):
         assert 0.5 * peaks[0] < peaks[-1] < 0.9 * peaks[0]
 
 
-@pytest.mark.slow
 def test_tolerance_fades_in_half_a_year_without_sessions():
     regimen = f"{INFUSION}, daily x 4 then {INFUSION} at 200 d"
     course = simulate(regimen, days=201, setting="none", variables=["dissociation_fraction"])

@@ -25,6 +25,8 @@ from euthymia.dosing.regimen import single
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.model.trajectory import Trajectory
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[np.float64]
 ROUTES = tuple(one for one in REPRESENTATIVES if one.parameters.chain)
 SITE = "s_equivalents_site_umol_per_L"

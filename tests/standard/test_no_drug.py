@@ -10,6 +10,8 @@ from euthymia import simulate
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.simulate import Life
 
+pytestmark = pytest.mark.slow
+
 YEAR_DAYS = 365.0
 STILL = 1e-6
 LOADS = {
@@ -29,7 +31,6 @@ def largest_move(course: Trajectory) -> dict[str, float]:
     return {name: move for name, move in moves.items() if not move <= STILL}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_well", [False, True], ids=["ill", "well"])
 def test_everything_of_every_virtual_patient_is_flat_for_a_year(is_well: bool):
     course = simulate(
@@ -131,13 +132,11 @@ def untreated() -> Trajectory:
     )
 
 
-@pytest.mark.slow
 def test_swings_of_mood_leave_the_mean_of_a_month_where_it_was(untreated: Trajectory):
     mean = untreated["madrs_points"].mean(axis=0)
     assert abs(mean[2] - mean[1]) < 0.5
 
 
-@pytest.mark.slow
 def test_in_a_year_swings_carry_a_few_over_the_threshold_into_wellness(untreated: Trajectory):
     """Beliefs that turn stay turned: 1.7 % of 1000 were below 10 points after a year, the mean 1.4 lower."""
     last = untreated["madrs_points"][:, -1]
@@ -145,7 +144,6 @@ def test_in_a_year_swings_carry_a_few_over_the_threshold_into_wellness(untreated
     assert -3.0 < last.mean() - untreated["madrs_points"][:, 0].mean() < 0.5
 
 
-@pytest.mark.slow
 def test_people_drift_apart_from_their_own_baseline(untreated: Trajectory):
     change = untreated["madrs_points"] - untreated["madrs_points"][:, :1]
     assert 6.0 < change[:, 2].std() < 11.0

@@ -30,6 +30,8 @@ from euthymia.population.patient import Patient
 from euthymia.population.simulate import GRID_TOLERANCE, Life
 from euthymia.tables import read_array
 
+pytestmark = pytest.mark.slow
+
 BUSY = (
     "ketamine 1 mg/kg iv over 40 min, twice weekly x 2; CBT 50 min at 26 h; "
     "escitalopram 20 mg po, daily x 4 from -2 d"

@@ -11,6 +11,8 @@ from euthymia.model.chain import Pulse
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.simulate import Life
 
+pytestmark = pytest.mark.slow
+
 WEEK_H = 168.0
 MODERATE_POINTS = 20.0
 """MADRS from which severity is moderate (data/scales/madrs.toml)."""
@@ -37,7 +39,6 @@ def episode() -> Trajectory:
     return after_stress(3.0, 8.0)
 
 
-@pytest.mark.slow
 def test_eight_weeks_of_strong_stress_make_an_episode_that_outlasts_it(episode: Trajectory):
     madrs = episode["madrs_points"][0]
     end = 8 * 7
@@ -46,7 +47,6 @@ def test_eight_weeks_of_strong_stress_make_an_episode_that_outlasts_it(episode: 
     assert madrs[-1] > 25.0
 
 
-@pytest.mark.slow
 def test_the_episode_stands_on_beliefs_and_lost_synapses_when_the_stress_is_over(episode: Trajectory):
     assert episode["negative_belief_fraction"][0, 0] < 0.05
     assert episode["negative_belief_fraction"][0, -1] > 0.9
@@ -57,7 +57,6 @@ def test_the_episode_stands_on_beliefs_and_lost_synapses_when_the_stress_is_over
     assert 0.8 < afterwards < 1.1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("height", "weeks"), [(3.0, 2.0), (1.0, 8.0)])
 def test_little_or_short_stress_makes_no_episode(height: float, weeks: float):
     course = after_stress(height, weeks, days=150.0)
@@ -68,14 +67,12 @@ def test_little_or_short_stress_makes_no_episode(height: float, weeks: float):
     assert course["negative_belief_fraction"][0, -1] < course["negative_belief_fraction"][0].max()
 
 
-@pytest.mark.slow
 def test_without_hardening_beliefs_the_same_stress_makes_no_episode():
     course = after_stress(3.0, 8.0, days=120.0, overrides={"belief.hardening_rate_per_h": 0.0})
     assert course["madrs_points"][0].max() < 10.0
     assert course["madrs_points"][0, -1] < course["madrs_points"][0, 0] + 1.0
 
 
-@pytest.mark.slow
 def test_without_the_load_that_beliefs_keep_up_synapses_grow_back(episode: Trajectory):
     """In the episode as it is they stay lost, though nothing from outside stresses any more."""
     alone = after_stress(3.0, 8.0, days=200.0, overrides={"stress.generated_stress_relative": 0.0})
@@ -84,7 +81,6 @@ def test_without_the_load_that_beliefs_keep_up_synapses_grow_back(episode: Traje
     assert episode["prefrontal_synapses_fraction"][0, -1] < 0.85
 
 
-@pytest.mark.slow
 def test_wellness_and_illness_both_last_under_the_same_load():
     """Nothing but the past tells them apart: same person, same life from now on."""
     same = {"stress.usual_stress_relative": 0.3}
@@ -104,7 +100,6 @@ def test_wellness_and_illness_both_last_under_the_same_load():
     assert well[0] < 10.0
 
 
-@pytest.mark.slow
 def test_harder_stress_leaves_fewer_synapses_and_harder_beliefs():
     at_end = [
         assemble(
@@ -126,7 +121,6 @@ def test_harder_stress_leaves_fewer_synapses_and_harder_beliefs():
         assert (sign * np.diff(values) > 1e-4).all(), state
 
 
-@pytest.mark.slow
 def test_inflammation_alone_lowers_mood_and_passes():
     course = simulate(
         None,

@@ -15,6 +15,8 @@ from euthymia.engine.grid import make_grid
 from euthymia.model.parameters import load_parameters
 from euthymia.model.wiring import REGIONS
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[np.float64]
 DAYS = 5.0
 REGIMEN = "ketamine 1 mg/kg iv over 40 min; CBT 60 min at 24 h; escitalopram 10 mg po, daily x 5"

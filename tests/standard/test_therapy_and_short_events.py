@@ -15,6 +15,8 @@ from euthymia.model.parameters import load_parameters
 from euthymia.population.simulate import Life
 from euthymia.population.surroundings import DAY_H
 
+pytestmark = pytest.mark.slow
+
 TRAINING = "automated self-association training 20 min, twice daily x 8 from day 1"
 
 
@@ -25,7 +27,6 @@ def value(name: str) -> float:
 # --- therapy alone ---------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_eight_sessions_of_training_alone_are_worth_less_than_3_points():
     days = [float(day) for day in range(1, 31)]
     alone = madrs_change(TRAINING, days)
@@ -33,13 +34,11 @@ def test_eight_sessions_of_training_alone_are_worth_less_than_3_points():
     assert alone.min() < -0.5
 
 
-@pytest.mark.slow
 def test_a_course_of_12_to_16_weekly_sessions_of_cbt_alone_is_worth_4_to_8_points():
     after_12, after_16 = madrs_change("CBT 50 min, weekly x 16", [7.0 * 12, 7.0 * 16])
     assert -8.0 <= after_16 < after_12 <= -4.0
 
 
-@pytest.mark.slow
 def test_therapy_after_a_dose_lasts_longer_than_either_and_changes_no_acute_effect():
     days = [2.0 / 24.0, 1.0, 7.0, 14.0, 30.0]
     dose, training = madrs_change(INFUSION, days), madrs_change(TRAINING, days)
@@ -49,7 +48,6 @@ def test_therapy_after_a_dose_lasts_longer_than_either_and_changes_no_acute_effe
     assert both[-1] < dose[-1] + training[-1] - 0.2
 
 
-@pytest.mark.slow
 def test_a_session_in_the_window_teaches_more_than_one_without_drug():
     alone = madrs_change("CBT 50 min at 24 h", [30.0])[0]
     inside = madrs_change(f"{INFUSION}; CBT 50 min at 24 h", [30.0])[0] - madrs_change(INFUSION, [30.0])[0]
@@ -144,7 +142,6 @@ def test_every_one_of_many_sessions_counts():
     assert (np.diff(np.log(course[name][0])) < -1e-3).all()
 
 
-@pytest.mark.slow
 def test_more_than_one_hour_a_day_teaches_little_more():
     one, four = (1.0 - learnt(minutes, np.array([500.0]))[0] for minutes in (60.0, 240.0))
     saturation_h = value("belief.session_saturation_h")

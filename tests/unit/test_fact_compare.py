@@ -398,6 +398,7 @@ def test_a_window_of_the_surge_is_the_mean_of_the_simulated_course():
     assert (found.low, found.high, found.layer, found.patients_count) == (1.13, None, "circuit", None)
 
 
+@pytest.mark.slow
 def test_placebo_spray_leaves_the_acute_layer_at_rest():
     found = compared("safety", "AE-DISSO-002")
     assert found["AE-DISSO-002b"].simulated == 0.0
