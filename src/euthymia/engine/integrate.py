@@ -6,7 +6,7 @@ drives are evaluated in: every operation is elementwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from euthymia.errors import invalid, unknown
 __all__ = ["Drive", "Equations", "Jump", "Solution", "SolveFailedError", "integrate"]
 
 _STEPS_PER_BLOCK = 64
+_STEPS_BETWEEN_REPORTS = 16
 _NUMBERS_PER_BLOCK = 200_000
 """Most values of one drive held at a time: about 1.6 MB, so that a few fit into a cache."""
 
@@ -51,6 +52,7 @@ def integrate(
     outputs: Sequence[str] | None,
     jumps: Sequence[Jump] = (),
     patient_count: int,
+    on_progress: Callable[[float], object] | None = None,
 ) -> Solution:
     """Return states and outputs of every patient at any times within the grid.
 
@@ -72,6 +74,8 @@ def integrate(
     jumps : sequence of Jump
         Those at one time are applied in the order given.
     patient_count : int
+    on_progress : callable, optional
+        Called with the share of steps that are done, now and then.
 
     Raises
     ------
@@ -90,6 +94,8 @@ def integrate(
         y = march.jump(start, jumps_at.get(0, []), float(grid[0]))
         for step in march.run(y, drive, jumps_at):
             record.keep(step, march)
+            if on_progress is not None and (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
+                on_progress((step + 1) / (len(grid) - 1))
         return Solution(times_h=times, values=record.finish(march.y, values, drive), steps=len(grid) - 1)
 
 

@@ -135,6 +135,7 @@ def solve_chain(
     fineness: float = FINENESS,
     is_reference: bool = False,
     outputs: Sequence[str] | None = None,
+    on_progress: Callable[[float], object] | None = None,
 ) -> ChainSolution:
     """Return observables of the chain for a batch of patients.
 
@@ -155,10 +156,13 @@ def solve_chain(
         Whether SciPy's LSODA solves instead, patient by patient, restarted at every mark.
     outputs : sequence of str or None
         Names of observables or states; None for everything.
+    on_progress : callable, optional
+        Called with the share that is done, now and then.
     """
     if is_reference and patient_count > 1:
-        everyone = [
-            solve_chain(
+        everyone = []
+        for patient in range(patient_count):
+            one = solve_chain(
                 parameters,
                 _only(pk_values, patient),
                 _only(chain_values, patient),
@@ -171,8 +175,9 @@ def solve_chain(
                 is_reference=True,
                 outputs=outputs,
             )
-            for patient in range(patient_count)
-        ]
+            everyone.append(one)
+            if on_progress is not None:
+                on_progress((patient + 1) / patient_count)
         names = everyone[0].values
         return ChainSolution(
             {name: np.concatenate([one.values[name] for one in everyone]) for name in names},
@@ -206,6 +211,7 @@ def solve_chain(
         outputs=outputs,
         jumps=jumps,
         patient_count=patient_count,
+        on_progress=on_progress,
     )
     return ChainSolution(found.values, found.steps)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import cpu_count
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ Array = NDArray[np.float64]
 ENGINES = ("numpy", "reference")
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
-PATIENTS_PER_CHUNK = 256
+PATIENTS_PER_CHUNK = 512
 TIMES_EVERY_H = 6.0
 GRID_TOLERANCE = 1e-4
 """Largest error of the grid against LSODA, relative to each output's own scale (under test)."""
@@ -143,7 +144,7 @@ def simulate(
     executor : Executor, optional
         By default threads where there is enough to do. The result does not depend on it.
     on_done : callable, optional
-        Called with (chunks done, chunks in all).
+        Called with (done, in all) in hundredths of a chunk, now and then, from one thread at a time.
 
     Raises
     ------
@@ -369,11 +370,30 @@ def _times_h(
 def _solved(run: _Run, executor: Executor | None, on_done: Callable[[int, int], None] | None) -> list[_Part]:
     tasks = list(chunks(len(run.people), PATIENTS_PER_CHUNK))
     runner = executor or (ThreadExecutor(cpu_count() or 1) if len(tasks) > 1 else SerialExecutor())
-    report = None if on_done is None else lambda done: on_done(done, len(tasks))
-    return runner.map(lambda part: _solve(run, part), tasks, on_done=report)
+    progress = None if on_done is None else _Progress(on_done, len(tasks))
+    return runner.map(lambda part: _solve(run, part, progress), tasks)
 
 
-def _solve(run: _Run, part: slice) -> _Part:
+class _Progress:
+    """Adds up how far chunks are that run at the same time."""
+
+    def __init__(self, on_done: Callable[[int, int], None], chunk_count: int) -> None:
+        self.on_done, self.total = on_done, 100 * chunk_count
+        self.shares: dict[int, float] = {}
+        self.lock = Lock()
+
+    def of(self, part: slice) -> Callable[[float], None]:
+        """Return what a chunk calls with its share."""
+
+        def report(share: float) -> None:
+            with self.lock:
+                self.shares[part.start] = share
+                self.on_done(int(100.0 * sum(self.shares.values()) + 0.5), self.total)
+
+        return report
+
+
+def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
     """Solve a chunk of patients: concentrations, then the chain behind them."""
     people, numbers = run.people[part], None if run.numbers is None else run.numbers[part]
     pk_values = individual_values(run.parameters, people, numbers=numbers, seed=run.seed)
@@ -383,7 +403,10 @@ def _solve(run: _Run, part: slice) -> _Part:
     given = tuple(_of_some(one, part, factors, slot) for slot, one in enumerate(run.slots))
     course = _course(run, values, given if run.is_drug_given else (), numbers)
     try:
-        values_of, steps = _chain(run, pk_values, values, course, len(people))
+        report = None if progress is None else progress.of(part)
+        values_of, steps = _chain(run, pk_values, values, course, len(people), report)
+        if report is not None:
+            report(1.0)
     except SolveFailedError as error:
         label = "typical" if numbers is None else str(numbers[error.patient])
         message = (
@@ -424,7 +447,12 @@ def _course(
 
 
 def _chain(
-    run: _Run, pk_values: Mapping[str, Array], values: Mapping[str, Any], course: Course, count: int
+    run: _Run,
+    pk_values: Mapping[str, Array],
+    values: Mapping[str, Any],
+    course: Course,
+    count: int,
+    report: Callable[[float], None] | None,
 ) -> tuple[dict[str, Array], int]:
     """Return the observables of the chain at the times asked for, and the number of steps."""
     found = solve_chain(
@@ -439,6 +467,7 @@ def _chain(
         is_reference=run.is_reference,
         patient_count=count,
         outputs=_solved_for(run.chain_names),
+        on_progress=report,
     )
     by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
     for scale in scales().values():
