@@ -258,3 +258,37 @@ def test_set_moves_a_parameter_of_the_chain(command: Command):
     assert max(free["variables"]["synaptic_protein_relative"]["p50"]) > 0.1
     assert max(blocked["variables"]["synaptic_protein_relative"]["p50"]) < 1e-9
     assert "signalling.trkb_block_fraction" in EQUATIONS.structural
+
+
+# --- rivals ------------------------------------------------------------------------------------
+
+
+def test_rivals_without_a_regimen_lists_every_mechanism(command: Command):
+    document = command("rivals", "--json").json
+    check_schema(document, "rivals-1")
+    out = command("rivals").out
+    assert all(one["name"] in out and "Against: " in out for one in document["mechanisms"])
+
+
+@pytest.mark.slow
+def test_rivals_predict_and_report(command: Command, tmp_path: Path):
+    options = ("--mechanism", "direct", "--mechanism", "expectancy_only")
+    done = command("rivals", INFUSION, *options, "--json", "--report", tmp_path / "rivals.html")
+    check_schema(done.json, "rivals-1")
+    assert [one["name"] for one in done.json["mechanisms"]] == ["direct", "expectancy_only"]
+    html = (tmp_path / "rivals.html").read_text(encoding="utf-8")
+    check_stands_alone(html)
+    assert "Which mechanism is true is not settled" in html
+
+
+def test_mechanism_changes_the_story_and_is_echoed(command: Command):
+    asked = ("simulate", INFUSION, "--mechanism", "direct", "--json", "--variables", "madrs_points", *TIMES)
+    document = command(*asked).json
+    assert "mechanism direct" in document["provenance"]["covariates"]
+    assert command("story", INFUSION, "--mechanism", "direct").out != command("story", INFUSION).out
+
+
+def test_contradictory_mechanisms_are_refused(command: Command):
+    done = command("simulate", INFUSION, "--mechanism", "direct", "--mechanism", "expectancy_only")
+    assert (done.code, done.out) == (2, "")
+    assert "contradict each other" in done.err

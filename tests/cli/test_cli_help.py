@@ -30,7 +30,7 @@ COMMANDS = _commands()
 def test_the_commands_are_those_decided():
     shown = {"sets", "routes", "variables", "cite"}
     evidence = {"evidence pk", "evidence mechanism", "evidence safety"}
-    assert set(COMMANDS) == {"simulate", "story", "episode", "demo"} | shown | evidence
+    assert set(COMMANDS) == {"simulate", "story", "episode", "rivals", "demo"} | shown | evidence
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -14,6 +14,7 @@ from euthymia.errors import ResultWarning
 from euthymia.model import wiring
 from euthymia.model.chain import FINENESS, Course, Pulse, solve_chain
 from euthymia.model.concentrations import session_starts_h
+from euthymia.model.mechanisms import mechanisms
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.model.pk import Given
 from euthymia.population.individual import chain_values, individual_values
@@ -35,13 +36,7 @@ REGIMENS = {
 }
 """In the order of their effect at 24 h (model: 'ordering')."""
 MECHANISMS: dict[str, dict[str, float]] = {
-    "disinhibition": {},
-    "direct": {"signalling.disinhibition_weight_fraction": 0.0, "signalling.direct_weight_fraction": 1.0},
-    "trapped receptors": {
-        "receptor.trapping_share_fraction": 1.0,
-        "signalling.disinhibition_weight_fraction": 0.0,
-        "signalling.trapping_weight_fraction": 1.0,
-    },
+    **{one.name: dict(one.overrides) for one in mechanisms().values()},
     "all routes, half trapped": {
         "receptor.trapping_share_fraction": 0.5,
         "signalling.direct_weight_fraction": 1.0,
@@ -62,7 +57,6 @@ MECHANISMS: dict[str, dict[str, float]] = {
         "hippocampus.stabilisation_by_therapy_relative": 5.0,
     },
     "TrkB blocked": {"signalling.trkb_block_fraction": 1.0},
-    "no drive": {"signalling.disinhibition_weight_fraction": 0.0},
 }
 """Every structural switch of the wiring is turned in at least one of them (under test)."""
 

@@ -233,7 +233,7 @@ def test_more_drug_helps_more_at_24_h_within_clinical_doses():
 
 
 @pytest.mark.parametrize(
-    "mechanism", [name for name in MECHANISMS if name not in ("no drive", "TrkB blocked")]
+    "mechanism", [name for name in MECHANISMS if name not in ("expectancy_only", "TrkB blocked")]
 )
 def test_ketamine_helps_by_every_mechanism_that_drives_plasticity(mechanism: str):
     change = madrs_change(INFUSION, [2.0 / 24.0, 1.0], overrides=MECHANISMS[mechanism])
@@ -241,6 +241,6 @@ def test_ketamine_helps_by_every_mechanism_that_drives_plasticity(mechanism: str
 
 
 def test_without_drive_ketamine_without_hope_changes_nothing():
-    assert madrs_change(INFUSION, [1.0, 7.0], overrides=MECHANISMS["no drive"]) == pytest.approx(
+    assert madrs_change(INFUSION, [1.0, 7.0], overrides=MECHANISMS["expectancy_only"]) == pytest.approx(
         0.0, abs=1e-6
     )

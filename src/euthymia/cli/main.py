@@ -41,11 +41,12 @@ def _main(
 
 
 def _register() -> None:
-    from euthymia.cli import catalogue, demo, evidence, simulate, story
+    from euthymia.cli import catalogue, demo, evidence, rivals, simulate, story
 
     app.command("simulate")(simulate.simulate)
     app.command("story")(story.story)
     app.command("episode")(story.episode)
+    app.command("rivals")(rivals.rivals)
     app.add_typer(evidence.app, name="evidence")
     app.command("sets")(catalogue.sets)
     app.command("routes")(catalogue.routes)

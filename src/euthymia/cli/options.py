@@ -49,6 +49,15 @@ Hypertension = Annotated[
 Setting = Annotated[
     str, typer.Option("--setting", help="What patients expect: open, saline, midazolam or none.")
 ]
+Mechanism = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mechanism",
+        metavar="NAME",
+        help="A rival mechanism ('euthymia rivals' lists them); may be repeated.",
+        show_default=False,
+    ),
+]
 Check = Annotated[
     int,
     typer.Option(

@@ -50,6 +50,7 @@ def simulate(
     scales: options.Scales = "madrs",
     engine: options.Engine = "numpy",
     check: options.Check = 0,
+    mechanism: options.Mechanism = None,
     concentrations: Annotated[
         bool, typer.Option("--concentrations", help="Stop at concentrations and exposure.")
     ] = False,
@@ -89,6 +90,7 @@ def simulate(
     """
     from euthymia.files.results import check_out
     from euthymia.files.writing import check_writable
+    from euthymia.model.mechanisms import with_mechanisms
     from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.model.variables import CONCENTRATION_UNITS
     from euthymia.population.patient import Patient
@@ -102,7 +104,7 @@ def simulate(
         check_out(out)
     if report is not None:
         check_writable(report)
-    chosen = load_parameters(parameters).with_overrides(
+    chosen = with_mechanisms(load_parameters(parameters), mechanism or ()).with_overrides(
         dict(parse_override(text) for text in overrides or ())
     )
     person = Patient.create(

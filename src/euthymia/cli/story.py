@@ -25,6 +25,7 @@ def story(
     setting: options.Setting = "open",
     weight_kg: options.WeightKg = 70.0,
     parameters: options.Parameters = "composed",
+    mechanism: options.Mechanism = None,
     overrides: options.Overrides = None,
     json: options.Json = False,
 ) -> None:
@@ -33,12 +34,13 @@ def story(
     Example: euthymia story "ketamine 0.5 mg/kg iv over 40 min"
     """
     from euthymia.dosing.notation import parse_regimen, print_regimen
+    from euthymia.model.mechanisms import with_mechanisms
     from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.population.patient import Patient
     from euthymia.population.story import tell
 
     plan = parse_regimen(regimen)
-    chosen = load_parameters(parameters).with_overrides(
+    chosen = with_mechanisms(load_parameters(parameters), mechanism or ()).with_overrides(
         dict(parse_override(text) for text in overrides or ())
     )
     with warnings.catch_warnings(record=True) as caught:

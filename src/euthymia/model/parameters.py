@@ -87,6 +87,7 @@ class ParameterSet:
     chain: Mapping[str, ParameterRow]
     correlations: tuple[tuple[str, str, float], ...]
     overrides: Mapping[str, float]
+    mechanisms: tuple[str, ...] = ()
 
     def with_overrides(self, overrides: Mapping[str, float]) -> ParameterSet:
         """Return the set with some values replaced, each within its stated range.

@@ -548,7 +548,11 @@ def _trajectory(run: _Run, parts: Sequence[_Part], labels: tuple[str, ...], sett
             sources=_sources(run, doses),
             weight_kg=(min(weights), max(weights)),
             horizon_h=run.horizon_h,
-            covariates=(*covariates_of(run.people), f"setting {setting}"),
+            covariates=(
+                *covariates_of(run.people),
+                f"setting {setting}",
+                *(f"mechanism {name}" for name in run.parameters.mechanisms),
+            ),
         ),
         certificate=Certificate(
             method="LSODA, relative 1e-10"
