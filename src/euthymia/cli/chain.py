@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from euthymia.cli import show
 from euthymia.errors import InvalidInputError, ResultWarning
+from euthymia.model.variables import find_variable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +49,8 @@ class Run:
 
     def written(self, asked: Asked) -> Trajectory:
         """Return the course at the times and with the observables asked for, by default whole."""
-        named = _named(asked)
-        course = self.course.only(named) if named else self.course
+        held = [name for name in _named(asked) if find_variable(name).stem in self.course.values]
+        course = self.course.only(held) if held else self.course
         return course if asked.times_h is None else course.at(asked.times_h)
 
 
@@ -74,6 +75,8 @@ def simulate_chain(
     else:
         _print(runs, kinds, asked)
     _write(runs, asked, kinds)
+    if check and engine == "reference":
+        show.note("note: '--check' has nothing to check: the reference itself was run.", is_quiet=False)
     for run in runs if check and engine == "numpy" else ():
         _check(run, asked, setting=setting, count=check)
 
@@ -88,7 +91,7 @@ def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -
     if days is None and len(plans) > 1:
         from euthymia.population.simulate import default_days
 
-        days = max(default_days(plan) for plan in plans)
+        days = max(*(default_days(plan) for plan in plans), max(asked.times_h or [0.0]) / 24.0)
     found = []
     for plan in plans:
         drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
@@ -167,7 +170,7 @@ def _wanted(asked: Asked, drugs: Sequence[str]) -> list[str] | None:
     from euthymia.population.simulate import CHAIN_LAYERS
 
     chain = [stem for stem, one in variables().items() if one.layer in CHAIN_LAYERS]
-    named = _named(asked)
+    named = [name for name in _named(asked) if drugs or find_variable(name).layer != "pk"]
     if named and not asked.report:
         return list(dict.fromkeys([*named, *_shown()]))
     return [

@@ -47,6 +47,8 @@ SESSION_LINKS: tuple[tuple[str, str, float | None], ...] = (
     ("nausea_probability", "Nausea so far", 0.0),
 )
 INDIVIDUALS = 12
+LATER_H = 12.0
+"""What the end of a run must lie behind the last day told of, to be told as well."""
 WINDOW_OPEN = 0.1
 """Opening from which the window is shaded."""
 SESSION_HOURS = 4.0
@@ -60,7 +62,7 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
             title="What was simulated",
             regimen=" | ".join(run.course.provenance.regimen for run in runs),
             texts=_sentences(runs),
-            cards=_cards(first),
+            cards=_cards(first) if len(runs) == 1 else (),
         ),
         Section(
             title="The chain, link by link",
@@ -142,14 +144,14 @@ def _panels(
 
 
 def _chain_figure(runs: Sequence[Run]):
-    course = runs[0].course
+    courses = [run.course for run in runs]
     return chain_figure(
         _panels(runs, LINKS, with_individuals=len(runs) == 1),
-        horizon_h=float(course.times_h[-1]),
+        horizon_h=max(float(course.times_h[-1]) for course in courses),
         marks=Marks(
-            doses_h=course.session_starts_h,
-            therapy_h=_starts(course, "learning_relative"),
-            window_h=_open(course),
+            doses_h=sorted({start for course in courses for start in course.session_starts_h}),
+            therapy_h=sorted({start for course in courses for start in _starts(course, "learning_relative")}),
+            window_h=next((stretches for course in courses if (stretches := _open(course))), ()),
         ),
     )
 
@@ -159,7 +161,8 @@ def _starts(course: Trajectory, name: str) -> list[float]:
     if name not in course.values:
         return []
     on = course.values[name][0] > 0
-    return [float(time) for time in course.times_h[1:][on[1:] & ~on[:-1]]]
+    before = np.concatenate([[False], on[:-1]])
+    return [float(time) for time in course.times_h[on & ~before]]
 
 
 def _open(course: Trajectory) -> list[tuple[float, float]]:
@@ -230,10 +233,12 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
         course = run.course
         start = float(np.median(course["madrs_points"][:, 0]))
         last = float(course.times_h[-1])
-        times = [time for time in (24.0, 168.0, last) if time <= last]
+        times = [time for time in (24.0, 168.0) if time <= last]
+        times += [last] if not times or last - times[-1] > LATER_H else []
         values = np.median(value_at(course, "madrs_points", times), axis=0)
         said = ", ".join(
-            f"{value:.0f} on {day_label(time / 24)}" for time, value in zip(times, values, strict=True)
+            f"{value:.0f} {'after' if time < 24 else 'on'} {day_label(time / 24)}"
+            for time, value in zip(times, values, strict=True)
         )
         text = f"{course.provenance.regimen}: MADRS {start:.0f} at the start, {said}."
         if course.session_starts_h:
@@ -244,7 +249,7 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
                 f"blocked and glutamate rises to {np.median(surge.value):.2f} times its baseline after "
                 f"{np.median(surge.minutes):.0f} minutes."
             )
-        parts = made_of(run, 1.0)
+        parts = made_of(run, 1.0) if last >= 24.0 else None
         if parts:
             text += (
                 f" Of the mean change after a day {parts[0]:+.1f} points are due to the drug, "
@@ -257,8 +262,11 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
 def _cards(course: Trajectory) -> list[tuple[str, str]]:
     from euthymia.population.summary import peak_of_session, value_at
 
-    madrs = value_at(course, "madrs_points", [24.0])[:, 0] - course["madrs_points"][:, 0]
-    cards = [(f"{np.median(madrs):+.1f}", "MADRS after a day, median change")]
+    first_h = course.session_starts_h[0] if course.session_starts_h else 0.0
+    day_h = min(24.0, float(course.times_h[-1]) - first_h)
+    madrs = value_at(course, "madrs_points", [first_h + day_h])[:, 0] - course["madrs_points"][:, 0]
+    after = "a day" if day_h == 24.0 else f"{day_h:.3g} h"
+    cards = [(f"{np.median(madrs):+.1f}", f"MADRS {after} after the first dose, median change")]
     if course.session_starts_h:
         cadss = peak_of_session(course, "cadss_points")
         pressure = peak_of_session(course, "systolic_rise_mmHg")
@@ -273,6 +281,8 @@ def _cards(course: Trajectory) -> list[tuple[str, str]]:
             ),
         ]
     window = np.median(course["window_of_plasticity_fraction"], axis=0)
+    if window.max() <= WINDOW_OPEN:
+        return cards
     open_h = float(course.times_h[int(window.argmax())])
     cards.append((f"hour {open_h:.0f}" if open_h < 48 else f"day {open_h / 24:.1f}", "window most open"))
     return cards
@@ -300,7 +310,7 @@ def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
         heads=heads,
         rows=rows,
         right=tuple(range(1, len(heads))),
-        note=f"Expected totals, without rating noise. {_spread_note(runs)}{source}",
+        note=f"Times count from time 0. Expected totals, without rating noise. {_spread_note(runs)}{source}",
     )
 
 

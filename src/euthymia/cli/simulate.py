@@ -135,6 +135,20 @@ def simulate(
         with_individuals=individuals,
     )
     if concentrations or _is_file(regimen) or not chosen.chain:
+        given = {
+            "--setting": setting != "open",
+            "--scales": scales != "madrs",
+            "--engine": engine != "numpy",
+            "--check": bool(check),
+            "--mechanism": bool(mechanism),
+            "--hypertension": hypertension,
+        }
+        if ignored := [name for name, is_given in given.items() if is_given]:
+            message = (
+                f"{', '.join(ignored)} belong to the whole chain; this run ends at concentrations. "
+                "Leave them out, or give a regimen in words and a set with both enantiomers."
+            )
+            raise InvalidInputError(message)
         if compare:
             message = "'--compare' needs the whole chain: a regimen in words and a set with both enantiomers."
             raise InvalidInputError(message)

@@ -8,6 +8,7 @@ import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from euthymia.cli import options, show
@@ -142,8 +143,8 @@ EPISODE_ROWS = (
     ("madrs_points", "MADRS", 0),
 )
 """What an episode is told by, in the order of cause and effect, and its decimals."""
-MODERATE_POINTS = 20.0
-"""MADRS from which severity is moderate (data/scales/madrs.toml)."""
+WEEKS_TO_TELL = 12
+"""Weeks after the stress before an episode counts as one that outlasts it."""
 
 
 def _print_episode(course: Trajectory, weeks: float, what: str) -> None:
@@ -162,14 +163,27 @@ def _print_episode(course: Trajectory, weeks: float, what: str) -> None:
     show.table(
         ("", *(day_label(day) if day else "start" for day in days)), rows, right=range(1, 1 + len(days))
     )
-    madrs = course["madrs_points"][0]
-    after = course.times_h >= end * 24.0
-    if (madrs < MODERATE_POINTS).all():
-        print(f"No episode: MADRS stays below {MODERATE_POINTS:g}.")
-    elif (madrs[after] >= MODERATE_POINTS).all():
-        print(f"An episode that outlasts its cause: MADRS is {madrs[-1]:.0f} after {last:g} days.")
-    else:
-        well_h = float(course.times_h[after][madrs[after] < MODERATE_POINTS][0])
-        print(f"An episode that passes: MADRS is below {MODERATE_POINTS:g} on day {well_h / 24:.0f}.")
+    print(_verdict(course, end_h=end * 24.0))
     print("Rates of loss come from rodents; how beliefs harden and keep up stress is assumed.")
     print(show.NOT_A_DEVICE)
+
+
+def _verdict(course: Trajectory, *, end_h: float) -> str:
+    """Say whether stress made an episode, and whether that outlasts it."""
+    from euthymia.model.scales import find_scale
+
+    moderate = next(low for name, low, _ in find_scale("MADRS").bands if name == "moderate")
+    madrs, last_h = course["madrs_points"][0], float(course.times_h[-1])
+    is_ill = madrs >= moderate
+    if not is_ill.any():
+        return f"No episode: MADRS stays below {moderate:g}."
+    if last_h < end_h + WEEKS_TO_TELL * 168.0:
+        needed = np.ceil(end_h / 24.0) + 7 * WEEKS_TO_TELL
+        return (
+            f"MADRS reaches {madrs.max():.0f}. Whether that outlasts the stress cannot be told before "
+            f"{WEEKS_TO_TELL} weeks after it; give '--days {needed:.0f}' or more."
+        )
+    if is_ill[-1]:
+        return f"An episode that outlasts its cause: MADRS is {madrs[-1]:.0f} after {last_h / 24.0:g} days."
+    well_h = float(course.times_h[np.flatnonzero(is_ill)[-1] + 1])
+    return f"An episode that passes: MADRS is below {moderate:g} from day {well_h / 24.0:.0f} on."

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.engine.equations import Drive, Equations
-from euthymia.engine.grid import make_grid
+from euthymia.engine.grid import LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
 from euthymia.engine.linear import respond
 from euthymia.engine.maths import NUMPY
@@ -29,6 +29,8 @@ TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
 FINENESS = 1.0
 """Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
+LONGEST_WITH_SWINGS_H = 3.0
+"""Longest step where mood swings, which bend every day."""
 CHEBYSHEV_NODES = 13
 CLOSEST_H = 1e-6
 """Grid points closer than this are one."""
@@ -194,7 +196,8 @@ def solve_chain(
         name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
     }
     marks = [*_marks(course), *drive.bends_h()]
-    grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness), course)
+    longest_h = LONGEST_STEP_H if course.noise_days is None else LONGEST_WITH_SWINGS_H
+    grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness, longest_h=longest_h), course)
     jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
     if is_reference:
         days = [] if course.noise_days is None else [24.0 * float(day) for day in course.noise_days]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -73,12 +73,17 @@ def default_times_h(given: Sequence[Given], horizon_h: float) -> Array:
 
 def session_starts_h(given: Sequence[Given]) -> list[float]:
     """Return when sessions start: doses that soon follow each other (devices, steps) belong to one."""
+    return grouped_starts_h((one.dose.start_h, one.dose.start_h + one.dose.duration_h) for one in given)
+
+
+def grouped_starts_h(spans_h: Iterable[tuple[float, float]]) -> list[float]:
+    """Return the starts of what soon follows each other, one for each group of (start, end)."""
     starts: list[float] = []
     last_end = -np.inf
-    for dose in sorted((one.dose for one in given), key=lambda dose: dose.start_h):
-        if not starts or dose.start_h > min(last_end + SESSION_GAP_H, starts[-1] + SESSION_LENGTH_H):
-            starts.append(dose.start_h)
-        last_end = max(last_end, dose.start_h + dose.duration_h)
+    for start, end in sorted(spans_h):
+        if not starts or start > min(last_end + SESSION_GAP_H, starts[-1] + SESSION_LENGTH_H):
+            starts.append(start)
+        last_end = max(last_end, end)
     return starts
 
 

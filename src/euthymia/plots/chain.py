@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 FIRST_H = 0.1
 """Where the logarithmic axis of the first day begins, in hours."""
 DAY_H = 24.0
+FLATTEST = 1e-6
+"""Share of its size below which a curve counts as flat."""
 MOST_MARKS = 80
 """Lines of one kind that can still be told apart."""
 DOSE_COLOUR, THERAPY_COLOUR = "rgba(90,90,90,.35)", "rgba(0,120,100,.6)"
@@ -163,6 +165,7 @@ def _draw(
             band = go.Scatter(
                 x=np.concatenate([x, x[::-1]]),
                 y=_short(np.concatenate([line.high[keep], line.low[keep][::-1]])),
+                mode="lines",
                 fill="toself",
                 fillcolor=faint(colour),
                 line={"width": 0},
@@ -234,5 +237,7 @@ def _range(panel: ChainPanel) -> list[float]:
         highs.append(max(float(np.max(part)) for part in parts))
     low = min(lows) if panel.floor is None else min(panel.floor, *lows)
     high = max(highs) if panel.top is None else max(panel.top, *highs)
-    air = 0.06 * max(high - low, 1e-9)
+    if high - low < FLATTEST * max(abs(high), 1.0):  # nothing moves: rounding must not fill the panel
+        high = low + 0.1 * max(abs(high), 1.0)
+    air = 0.06 * (high - low)
     return [low - (air if low < 0 or panel.floor is None else 0.0), high + air]

@@ -188,7 +188,8 @@ def warnings_of(
             "ancestry": any(one.ancestry for one in people),
         }
         notes += [
-            f"'{field}' has no effect in the set {parameters.name!r}; perez-ruixo-2021 has one."
+            f"'{field}' has no effect on concentrations in the set {parameters.name!r}; "
+            "in perez-ruixo-2021 it has one."
             for field, is_stated in stated.items()
             if is_stated
         ]

@@ -66,6 +66,9 @@ ENGINES = ("numpy", "reference")
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
 PATIENTS_PER_CHUNK = 512
+AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 18.0, 24.0])
+MOST_EVENTS = 200
+"""Events that are followed closely; later ones every six hours."""
 TIMES_EVERY_H = 6.0
 GRID_TOLERANCE = 1e-4
 """Largest error of the grid against LSODA, relative to each output's own scale (under test)."""
@@ -231,7 +234,6 @@ class _Part(NamedTuple):
     pk: PkSolution | None
     values: dict[str, Array]
     steps: int
-    differences: dict[str, float]
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -274,6 +276,8 @@ def _span(plan: Regimen | None, days: float | None, wanted: Array | None, life: 
     if days is None:
         asked_h = 0.0 if wanted is None else float(wanted[-1])
         return start_h, max(last_h + horizon().after_last_item_h, asked_h)
+    if isinstance(days, bool) or not isinstance(days, int | float):
+        raise invalid("days", must="a number", got=repr(days))
     longest_days = limit("time_h").high / DAY_H
     if not (last_h / DAY_H <= days <= longest_days and days > 0):
         raise invalid(
@@ -356,12 +360,22 @@ def _times_h(
     edges += [edge for pulse in (*life.stress, *life.inflammation) for edge in pulse[:2]]
     every = np.arange(np.ceil(start_h / TIMES_EVERY_H) * TIMES_EVERY_H, horizon_h, TIMES_EVERY_H)
     parts = [every, np.array([start_h, horizon_h]), np.array(edges)]
+    parts += [event + AFTER_EVENT_H for event in _events_h(plan, life)[:MOST_EVENTS]]
     if slots:
         parts.append(default_times_h(slots, horizon_h))
     if wanted is not None:
         parts.append(wanted)
     times = np.unique(np.concatenate(parts))
     return times[(times >= start_h) & (times <= horizon_h)]
+
+
+def _events_h(plan: Regimen | None, life: Life) -> list[float]:
+    """Return when something starts or ends whose effect is fast and that is no dose of ketamine."""
+    found = [edge for pulse in (*life.stress, *life.inflammation) for edge in pulse[:2]]
+    if plan:
+        found += visits_of(plan)
+        found += [start for start, item in plan.items if isinstance(item, TherapySession)]
+    return sorted(set(found))
 
 
 # --- solving ---------------------------------------------------------------------------------------
@@ -414,7 +428,7 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
             f"first at the term {error.term}. A parameter far outside its usual size is the usual cause."
         )
         raise RunFailedError(message) from error
-    return _Part(_pk(run, pk_values, given, len(people)), values_of, steps, {})
+    return _Part(_pk(run, pk_values, given, len(people)), values_of, steps)
 
 
 def _of_some(given: Given, part: slice, factors: Array | None, slot: int) -> Given:

@@ -15,6 +15,7 @@ from euthymia.errors import invalid
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.patient import Patient
+from euthymia.population.request import is_ketamine_dose
 from euthymia.population.simulate import simulate
 from euthymia.population.summary import peak_of_session, value_at
 from euthymia.tables import read_text
@@ -63,7 +64,7 @@ def tell(
         raise invalid("regimen", must="one that gives ketamine", got=first.provenance.regimen)
     days = (first.session_starts_h[-1] + LAST_H) / 24.0 + 1.0
     course = simulate(regimen, setting=setting, days=max(days, first.provenance.horizon_h / 24.0), **common)
-    slots = sum(1 for _ in regimen.doses(70.0))
+    slots = sum(1 for dose in regimen.doses(70.0) if is_ketamine_dose(dose))
     no_drug = simulate(
         regimen,
         setting=setting,
@@ -77,13 +78,19 @@ def tell(
         Link(
             id=one["id"],
             title=one["title"],
-            text=one["text"].format(**numbers),
+            text=_template(one, numbers).format(**numbers),
             grade=one["grade"],
             evidence=tuple(one["evidence"]),
             against=one["against"],
         )
         for one in _templates()
     )
+
+
+def _template(link: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
+    """Return the text of a link, or the other one where its number lies below a limit."""
+    other = link.get("other")
+    return other["text"] if other and numbers[other["name"]] < other["below"] else link["text"]
 
 
 def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
@@ -151,6 +158,9 @@ def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
         "madrs_fortnight_after": at("madrs_points", after_h),
         "belief_after": at("negative_belief_fraction", after_h),
         "belief_start": float(course["negative_belief_fraction"][0, 0]),
+        "belief_moved": float(course["negative_belief_fraction"][0, 0])
+        - at("negative_belief_fraction", after_h),
+        "single": 2.0 - len(course.session_starts_h),
     }
 
 

@@ -18,8 +18,8 @@ from euthymia.population.surroundings import DAY_H
 Array = NDArray[np.float64]
 DAYS = (2.0 / 24.0, 4.0 / 24.0, 1.0, 3.0, 7.0, 14.0, 28.0, 60.0, 90.0, 180.0, 365.0)
 """Days after time 0 at which mood is reported, as far as the run goes."""
-SESSION_H = 4.0
-"""Hours after the start of a session that belong to it."""
+SESSION_H = 24.0
+"""Hours after the start of a session in which its peaks are looked for, if no other starts before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +50,12 @@ def days_within(course: Trajectory, days: Sequence[float] = DAYS) -> tuple[float
 def value_at(course: Trajectory, name: str, times_h: Sequence[float]) -> Array:
     """Return an observable at some times, (P, len(times_h)), linear between those of the run."""
     values = course[name]
+    if len(course.times_h) == 1:
+        if np.any(np.asarray(times_h) != course.times_h[0]):
+            raise invalid(
+                "times_h", must=f"{course.times_h[0]:g}, the only time of the run", got=list(times_h)
+            )
+        return np.repeat(values, len(times_h), axis=1)
     place = np.clip(np.searchsorted(course.times_h, times_h) - 1, 0, len(course.times_h) - 2)
     start, end = course.times_h[place], course.times_h[place + 1]
     share = np.clip((np.asarray(times_h) - start) / (end - start), 0.0, 1.0)
@@ -84,7 +90,10 @@ def peak_of_session(course: Trajectory, name: str, *, session: int = 0, is_lowes
         Counted from 0.
     """
     start_h = course.session_starts_h[session]
+    later = course.session_starts_h[session + 1 :]
     inside = (course.times_h >= start_h) & (course.times_h <= start_h + SESSION_H)
+    if later:
+        inside &= course.times_h < later[0]
     if not inside.any():
         raise invalid("times_h", must="within a session", got=f"none from {start_h:g} h on")
     values = course[name][:, inside]

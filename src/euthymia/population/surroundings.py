@@ -17,6 +17,7 @@ from euthymia.errors import InvalidInputError, unknown
 from euthymia.mechanism.receptor.occupancy import occupancy
 from euthymia.mechanism.symptoms import noise
 from euthymia.model.chain import Learning, Pulse
+from euthymia.model.concentrations import grouped_starts_h
 from euthymia.model.wiring import record
 from euthymia.streams import normals
 from euthymia.tables import Row, read_table
@@ -26,7 +27,6 @@ DAY_H = 24.0
 DEFAULT_SETTING = "open"
 EXPECTED_CLASSES = ("ketamine", "placebo", "benzodiazepine")
 """Classes of drug whose visits raise hope: ketamine, and what may stand in for it behind a blind."""
-_TYPICAL_KG = 70.0
 
 
 @cache
@@ -48,14 +48,13 @@ def belief_of(setting: str) -> float:
 
 
 def visits_of(plan: Regimen) -> tuple[float, ...]:
-    """Return when visits take place at which a drug is expected, one for devices that follow each other."""
-    return tuple(
-        dict.fromkeys(
-            start_h
-            for start_h, item in plan.items
-            if isinstance(item, Order) and find_drug(item.drug).drug_class in EXPECTED_CLASSES
-        )
-    )
+    """Return when visits take place at which a drug is expected, one for doses that follow each other."""
+    spans = [
+        (start_h, start_h + (item.duration_min or 0.0) / 60.0)
+        for start_h, item in plan.items
+        if isinstance(item, Order) and find_drug(item.drug).drug_class in EXPECTED_CLASSES
+    ]
+    return tuple(grouped_starts_h(spans))
 
 
 def learning_of(plan: Regimen, *, saturation_h: float) -> tuple[Learning, ...]:
@@ -104,7 +103,12 @@ def _daily_mg(order: Order) -> float:
             f"An order of {order.drug} must state its daily dose, such as '{order.drug} 10 mg po daily'."
         )
         raise InvalidInputError(message)
-    return float(order.amount) * (_TYPICAL_KG if order.amount_unit == "mg/kg" else 1.0)
+    if order.amount_unit == "mg/kg":
+        message = (
+            f"'{order.drug}' must be given in mg a day, whatever the weight. Got {order.amount:g} mg/kg."
+        )
+        raise InvalidInputError(message)
+    return float(order.amount)
 
 
 def inert_of(plan: Regimen) -> tuple[str, ...]:
