@@ -13,6 +13,7 @@ import polars
 import pytest
 from tests.cli.commands import INFUSION, Command, check_schema, check_stands_alone, names_in
 
+from euthymia import simulate
 from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
 from euthymia.model.chain import EQUATIONS
 from euthymia.model.variables import variables
@@ -107,6 +108,28 @@ def test_check_prints_how_far_the_grid_is_from_the_reference(command: Command):
     done = command("simulate", INFUSION, "--days", 2, "--patients", 4, "--check", 2, "--quiet")
     assert "(LSODA), 2 of 4 patients" in done.err
     assert 0 < number_in(done.err, r"largest difference (\S+) of its scale") < 1e-4
+
+
+def test_control_arm_is_read_off_close_to_its_visit(command: Command):
+    """A curve without ketamine still has times close to a visit, so that 2 h is no guess between six hours."""
+    points = simulate("saline iv over 40 min", times_h=[0.0, 2.0, 4.0])["madrs_points"][0]
+    out = command("simulate", "saline iv over 40 min").out
+    shown = re.search(r"40 min +33 +(\S+) +(\S+)", out)
+    assert shown
+    assert [float(one) for one in shown.groups()] == pytest.approx(list(points[1:] - points[0]), abs=0.06)
+
+
+def test_compared_run_may_lack_what_only_a_drug_has(command: Command):
+    asked = ("--variables", "madrs_points,ketamine_arterial", "--times", "0,400", "--json")
+    document = command("simulate", INFUSION, "--compare", "saline iv over 40 min", *asked).json
+    assert list(document["compared"][0]["variables"]) == ["madrs_points"]
+    assert document["times_h"] == [0, 400]
+
+
+def test_options_of_the_chain_are_refused_where_it_does_not_run(command: Command):
+    done = command("simulate", INFUSION, "--concentrations", "--scales", "phq9", "--check", 1)
+    assert (done.code, done.out) == (2, "")
+    assert "--scales, --check belong to the whole chain" in done.err
 
 
 # --- machines ----------------------------------------------------------------------------------
@@ -219,6 +242,20 @@ def test_story_follows_the_dose(command: Command):
     assert "not a medical device" in large
 
 
+@pytest.mark.parametrize(
+    ("regimen", "said"),
+    [
+        ("escitalopram 10 mg po, daily x 28; ketamine 0.5 mg/kg iv over 40 min", "CADSS of 5"),
+        ("arketamine 0.5 mg/kg iv over 40 min", "hardly anything is felt"),
+        ("ketamine 0.5 mg/kg iv over 40 min, twice weekly x 4", "with the doses since then by"),
+    ],
+)
+def test_story_fits_the_regimen(command: Command, regimen: str, said: str):
+    out = re.sub(r"\s+", " ", command("story", regimen).out)
+    assert said in out
+    assert "nan" not in out
+
+
 def test_story_without_ketamine_is_refused(command: Command):
     done = command("story", "midazolam 2 mg im")
     assert (done.code, done.out) == (2, "")
@@ -244,6 +281,13 @@ def test_load_out_of_range_is_refused(command: Command, option: tuple[str, objec
 
 
 @pytest.mark.slow
+def test_an_episode_that_dips_and_comes_back_outlasts_its_cause(command: Command):
+    assert "outlasts its cause" in command("episode", "--weeks", 7.3).out
+    assert (
+        "cannot be told before 12 weeks after it; give '--days 140'" in command("episode", "--days", 56).out
+    )
+
+
 def test_episode_report_is_written(command: Command, tmp_path: Path):
     done = command("episode", "--days", 120, "--report", tmp_path / "episode.html", "--quiet")
     assert (done.code, done.err) == (0, "")

@@ -145,8 +145,14 @@ def test_every_antidepressant_at_its_minimum_dose_occupies_80_percent():
         assert occupancy(f"{text} po")[0].height == pytest.approx(0.8, rel=1e-12), text
 
 
-def test_a_dose_by_weight_is_that_of_70_kg():
-    assert occupancy("sertraline 1 mg/kg po")[0].height == pytest.approx(70 / 82.5, rel=1e-12)
+def test_an_antidepressant_by_weight_is_refused():
+    with pytest.raises(InvalidInputError, match="'sertraline' must be given in mg a day"):
+        occupancy("sertraline 1 mg/kg po")
+
+
+def test_a_bolus_just_before_an_infusion_is_one_visit():
+    plan = parse_regimen("ketamine 10 mg iv bolus; ketamine 0.5 mg/kg iv over 40 min at 5 min, 3 d")
+    assert visits_of(plan) == (0.0, 72.0)
 
 
 def test_other_drugs_occupy_nothing():

@@ -35,7 +35,7 @@ SESSION_HEADS = (
     "at (min)",
     "heart rate (/min)",
     "MOAA/S",
-    "nausea",
+    "nausea in a day",
 )
 
 
