@@ -111,7 +111,7 @@ def test_check_prints_how_far_the_grid_is_from_the_reference(command: Command):
 
 
 def test_control_arm_is_read_off_close_to_its_visit(command: Command):
-    """A curve without ketamine still has times close to a visit, so that 2 h is no guess between six hours."""
+    """A curve without ketamine still has times close to a visit, so that 2 h is no guess."""
     points = simulate("saline iv over 40 min", times_h=[0.0, 2.0, 4.0])["madrs_points"][0]
     out = command("simulate", "saline iv over 40 min").out
     shown = re.search(r"40 min +33 +(\S+) +(\S+)", out)
@@ -280,6 +280,7 @@ def test_load_out_of_range_is_refused(command: Command, option: tuple[str, objec
     assert "must be 0–5" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_an_episode_that_dips_and_comes_back_outlasts_its_cause(command: Command):
     assert "outlasts its cause" in command("episode", "--weeks", 7.3).out
