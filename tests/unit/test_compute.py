@@ -94,7 +94,10 @@ def test_control_c_stops_the_run_and_leaves_no_thread(executor):
     with pytest.raises(KeyboardInterrupt):
         executor.map(interrupt_the_caller, range(2_000))
     assert len(started) < 2_000
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("euthymia")]
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("euthymia")]
+    for thread in ours:  # one that was being started when the signal came ends a moment later
+        thread.join(timeout=10)
+    assert not [thread for thread in ours if thread.is_alive()]
 
 
 @every_executor
