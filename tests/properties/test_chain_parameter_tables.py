@@ -302,6 +302,13 @@ def test_a_therapy_says_how_good_it_is_and_why(row: dict[str, str]):
     assert "recalled" not in row["evidence"].lower()
 
 
+@pytest.mark.parametrize("field", ["pyramidal_nmda_share", "interneuron_nmda_share"])
+def test_effective_block_cannot_leave_the_table_of_the_circuit(field: str):
+    """Block lies in 0-1 and its share too, so the table's constant beyond its square is never read."""
+    row = load_parameters().chain[f"circuit.{field}"]
+    assert (row.low, row.high, row.distribution) == (0.0, 1.0, "fixed")
+
+
 def test_procedures_teach_nothing():
     quality = {row["name"]: float(row["quality_relative"]) for row in THERAPIES}
     assert {one.name for one in treatments() if one.kind == "procedure"} == {

@@ -224,7 +224,7 @@ def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
     if count > 1:
         _print_outcomes(runs, kinds, asked)
     print(
-        "Constants behind the concentrations are set by hand or assumed, not calibrated yet: shapes before "
+        "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes before "
         "sizes."
     )
     print(show.NOT_A_DEVICE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
         kind="from dose to mood",
         title=first.provenance.regimen,
         lead=[
-            "Every link is a hypothesis with evidence of its own; constants behind concentrations are set by "
+            "Every link is a hypothesis with evidence of its own; constants downstream of concentrations are set by "
             "hand or assumed, and not calibrated yet. Read shapes and order before sizes.",
         ],
         sections=sections,
@@ -401,11 +402,11 @@ def _concentration_sections(runs: Sequence[Run], unit: str) -> list[Section]:
 
 
 def _assumption_section(parameters: ParameterSet) -> Section:
-    """Return every parameter behind the concentrations with its tag, and what follows from them."""
+    """Return every parameter downstream of concentrations with its tag, and what follows from them."""
     rows = parameters.chain.values()
-    tags = {tag: sum(1 for row in rows if row.tag == tag) for tag in dict.fromkeys(row.tag for row in rows)}
+    tags = Counter("set by hand" if row.source == "EuthymiaHandSet" else row.tag for row in rows)
     block = TableBlock(
-        title=f"All {len(parameters.chain)} parameters behind the concentrations",
+        title=f"All {len(parameters.chain)} parameters downstream of concentrations",
         heads=("parameter", "value", "unit", "range", "between patients", "tag", "source", "why", "note"),
         rows=[
             [
