@@ -224,8 +224,8 @@ def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
     if count > 1:
         _print_outcomes(runs, kinds, asked)
     print(
-        "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes before "
-        "sizes."
+        "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes "
+        "before sizes."
     )
     print(show.NOT_A_DEVICE)
 

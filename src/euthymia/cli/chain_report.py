@@ -86,8 +86,8 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
         kind="from dose to mood",
         title=first.provenance.regimen,
         lead=[
-            "Every link is a hypothesis with evidence of its own; constants downstream of concentrations are set by "
-            "hand or assumed, and not calibrated yet. Read shapes and order before sizes.",
+            "Every link is a hypothesis with evidence of its own; constants downstream of concentrations are "
+            "set by hand or assumed, and not calibrated yet. Read shapes and order before sizes.",
         ],
         sections=sections,
         sources=sorted({key for run in runs for key in run.course.provenance.sources}),
