@@ -11,7 +11,7 @@ do not depend on the processor or on the versions of NumPy and SciPy.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from operator import index
 
@@ -25,6 +25,7 @@ Words = NDArray[np.uint64]
 
 # Changing this scheme moves every simulated patient: a breaking change.
 _SCHEME = b"euthymia.draws/1"
+_OCCASION_OF_TIME_0 = 2**31
 
 # Multipliers and key increments of Philox4x32 (Salmon2011, section 3.3).
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -202,6 +203,21 @@ def normals(
         seed=seed, purpose=purpose, field=field, patients=patients, replicate=replicate, occasion=occasion
     )
     return inverse_normal_cdf(probability)
+
+
+def normals_by_occasion(
+    *, seed: int, purpose: str, field: str, patients: ArrayLike, occasions: Iterable[int]
+) -> Floats:
+    """Give each patient's standard normal draws on several occasions, (P, occasions), as `normals` does."""
+    columns = [
+        normals(seed=seed, purpose=purpose, field=field, patients=patients, occasion=one) for one in occasions
+    ]
+    return np.stack(columns, axis=1) if columns else np.zeros((np.size(patients), 0))
+
+
+def occasion_of(time_h: float) -> int:
+    """Return the occasion of a time: minutes, so that another visit moves no draw; before time 0 too."""
+    return _OCCASION_OF_TIME_0 + round(float(time_h) * 60.0)
 
 
 def philox4x32(counter: ArrayLike, key: Sequence[int]) -> NDArray[np.uint32]:

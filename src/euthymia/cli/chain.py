@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars
 
     from euthymia.cli.simulate import Asked
+    from euthymia.model.parameters import ParameterSet
     from euthymia.model.scales import Scale
     from euthymia.model.trajectory import Trajectory
 
@@ -280,17 +281,20 @@ def made_of(run: Run, day: float) -> tuple[float, float, float] | None:
     return full - hope, hope - none, none - start
 
 
-def _print_made_of(runs: Sequence[Run]) -> None:
+def made_of_rows(runs: Sequence[Run], days: Sequence[float]) -> list[list[str]]:
+    """Return regimen, day, drug, expectancy and natural course as cells."""
     from euthymia.population.summary import days_within
 
-    rows = []
-    for run in runs:
-        for day in days_within(run.course, (1.0, 7.0, 28.0)):
-            parts = made_of(run, day)
-            if parts:
-                rows.append(
-                    [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
-                )
+    return [
+        [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
+        for run in runs
+        for day in days_within(run.course, days)
+        if (parts := made_of(run, day))
+    ]
+
+
+def _print_made_of(runs: Sequence[Run]) -> None:
+    rows = made_of_rows(runs, (1.0, 7.0, 28.0))
     if rows:
         heads = ("mean change of MADRS made of", "", "drug", "expectancy", "natural course")
         show.table(heads, rows, right=(2, 3, 4))
@@ -326,20 +330,26 @@ def _print_session(runs: Sequence[Run]) -> None:
         show.table(heads, rows, right=tuple(range(1, len(heads))))
 
 
-def _print_outcomes(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
+def outcome_cells(
+    runs: Sequence[Run], kinds: Sequence[Scale], parameters: ParameterSet
+) -> tuple[list[str], list[list[str]]]:
+    """Return labels of the days, and regimen, definition and shares of patients on them as cells."""
     from euthymia.population.summary import days_within, outcomes
 
     days = days_within(runs[0].course, OUTCOME_DAYS)
     rows = []
     for run in runs:
         for kind in kinds:
-            found = outcomes(run.course, kind, days, parameters=asked.chosen)
+            found = outcomes(run.course, kind, days, parameters=parameters)
             for definition in dict.fromkeys(one.definition for one in found):
-                shares = [one.share for one in found if one.definition == definition]
-                rows.append(
-                    [run.course.provenance.regimen, definition, *(f"{share:.0%}" for share in shares)]
-                )
-    heads = ("patients as rated", "", *(day_label(day) for day in days))
+                shares = [f"{one.share:.0%}" for one in found if one.definition == definition]
+                rows.append([run.course.provenance.regimen, definition, *shares])
+    return [day_label(day) for day in days], rows
+
+
+def _print_outcomes(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
+    days, rows = outcome_cells(runs, kinds, asked.chosen)
+    heads = ("patients as rated", "", *days)
     show.table(heads, rows, right=tuple(range(2, len(heads))))
 
 

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.cli import reports, show
-from euthymia.cli.chain import SESSION_HEADS, Run, day_label, made_of, session_cells
+from euthymia.cli.chain import (
+    SESSION_HEADS,
+    Run,
+    day_label,
+    made_of,
+    made_of_rows,
+    outcome_cells,
+    session_cells,
+)
 from euthymia.files.report import Section, TableBlock, render_report
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.variables import find_variable
@@ -320,19 +328,12 @@ def _spread_note(runs: Sequence[Run]) -> str:
 
 
 def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: ParameterSet) -> list[Section]:
-    from euthymia.population.summary import days_within, outcomes, relapses
+    from euthymia.population.summary import relapses
 
     if len(runs[0].course.patients) == 1:
         return []
-    days = days_within(runs[0].course, (1.0, 7.0, 14.0, 28.0))
-    rows = []
-    for run in runs:
-        for kind in kinds:
-            found = outcomes(run.course, kind, days, parameters=parameters)
-            for definition in dict.fromkeys(one.definition for one in found):
-                shares = [f"{one.share:.0%}" for one in found if one.definition == definition]
-                rows.append([run.course.provenance.regimen, definition, *shares])
-    heads = ("regimen", "definition", *(day_label(day) for day in days))
+    days, rows = outcome_cells(runs, kinds, parameters)
+    heads = ("regimen", "definition", *days)
     tables = [TableBlock(heads=heads, rows=rows, right=tuple(range(2, len(heads))))]
     first = runs[0].course
     last_dose_day = max(first.session_starts_h, default=0.0) / 24.0
@@ -361,16 +362,7 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
 
 
 def _made_of_section(runs: Sequence[Run]) -> list[Section]:
-    from euthymia.population.summary import days_within
-
-    rows = []
-    for run in runs:
-        for day in days_within(run.course, (2 / 24, 1.0, 7.0, 14.0, 28.0)):
-            parts = made_of(run, day)
-            if parts:
-                rows.append(
-                    [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
-                )
+    rows = made_of_rows(runs, (2 / 24, 1.0, 7.0, 14.0, 28.0))
     if not rows:
         return []
     table = TableBlock(

@@ -34,6 +34,7 @@ COLUMNS = (
 )
 
 
+RoleName = Annotated[str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)]
 FACT_COLUMNS = ("row", "role", "layer", "fact", "run", "read off", "published", "model", "verdict")
 
 
@@ -49,9 +50,7 @@ def pk(
         typer.Option("--parameters", metavar="NAME", help="Only this set; by default all that cover a row."),
     ] = None,
     overrides: options.Overrides = None,
-    role: Annotated[
-        str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)
-    ] = None,
+    role: RoleName = None,
     misfits: Annotated[
         bool, typer.Option("--misfits", help="Only numbers that fit badly, with the reason.")
     ] = False,
@@ -64,19 +63,16 @@ def pk(
 
     Example: euthymia evidence pk --parameters composed --misfits
     """
-    from euthymia.evidence.compare import compare_exposures, is_misfit
-    from euthymia.evidence.records import Role
+    from euthymia.evidence.compare import Comparison, compare_exposures, is_misfit
     from euthymia.files.writing import check_writable
-    from euthymia.model.parameters import DEFAULT_SET, load_parameters, parse_override
+    from euthymia.model.parameters import DEFAULT_SET
 
     show.check_one_format(is_json=json, is_csv=csv)
     if report is not None:
         check_writable(report)
-    only = None if parameters is None and not overrides else load_parameters(parameters or DEFAULT_SET)
-    if only is not None and overrides:
-        only = only.with_overrides(dict(parse_override(text) for text in overrides))
-    if role is not None and role not in {one.value for one in Role}:
-        raise unknown("role", role, [one.value for one in Role])
+    is_one_set = parameters is not None or overrides
+    only = options.chosen_set(parameters or DEFAULT_SET, overrides) if is_one_set else None
+    _check_role(role)
     with show.progress("Comparing", is_quiet=quiet) as on_done:
         compared = compare_exposures(parameters=only, on_done=on_done)
     found = [one for one in compared if role in (None, one.role)]
@@ -90,7 +86,7 @@ def pk(
         }
         print(json_module.dumps(document, indent=1, ensure_ascii=False))
     elif csv:
-        _csv(found)
+        _rows_as_csv(Comparison, found)
     else:
         show.table(COLUMNS, [row_of(one) for one in found], right=(6, 7, 8))
         print(summary(found))
@@ -146,10 +142,11 @@ def summary(found: list[Comparison]) -> str:
     )
 
 
-def _csv(found: list[Comparison]) -> None:
-    from euthymia.evidence.compare import Comparison
+def _check_role(role: str | None) -> None:
+    from euthymia.evidence.records import Role
 
-    _rows_as_csv(Comparison, found)
+    if role is not None and role not in {one.value for one in Role}:
+        raise unknown("role", role, [one.value for one in Role])
 
 
 def _rows_as_csv(kind: Any, found: Sequence[Any]) -> None:
@@ -176,7 +173,6 @@ FactRows = Annotated[
     list[str] | None,
     typer.Option("--row", metavar="ID", help="Only this row; may be repeated.", show_default=False),
 ]
-FactRole = Annotated[str | None, typer.Option("--role", help="Only rows of this role.", show_default=False)]
 FactMisfits = Annotated[
     bool, typer.Option("--misfits", help="Only facts that are not reproduced, with the reason.")
 ]
@@ -186,7 +182,7 @@ FactMisfits = Annotated[
 def mechanism(
     row: FactRows = None,
     overrides: options.Overrides = None,
-    role: FactRole = None,
+    role: RoleName = None,
     misfits: FactMisfits = False,
     json: options.Json = False,
     csv: options.Csv = False,
@@ -204,7 +200,7 @@ def mechanism(
 def safety(
     row: FactRows = None,
     overrides: options.Overrides = None,
-    role: FactRole = None,
+    role: RoleName = None,
     misfits: FactMisfits = False,
     json: options.Json = False,
     csv: options.Csv = False,
@@ -229,12 +225,10 @@ def _compare_facts(
     is_csv: bool,
 ) -> list[FactComparison]:
     from euthymia.evidence.fact_compare import compare_facts, facts_of
-    from euthymia.evidence.records import Role
-    from euthymia.model.parameters import load_parameters, parse_override
+    from euthymia.model.parameters import DEFAULT_SET
 
     show.check_one_format(is_json=is_json, is_csv=is_csv)
-    if role is not None and role not in {one.value for one in Role}:
-        raise unknown("role", role, [one.value for one in Role])
+    _check_role(role)
     known = {row.row_id: row for row in facts_of(table)}
     for name in only or ():
         if name not in known:
@@ -242,8 +236,7 @@ def _compare_facts(
     rows = [
         one for one in known.values() if role in (None, one.role.value) and (not only or one.row_id in only)
     ]
-    changed = dict(parse_override(text) for text in overrides or ())
-    parameters = load_parameters().with_overrides(changed) if changed else None
+    parameters = options.chosen_set(DEFAULT_SET, overrides) if overrides else None
     with show.progress("Simulating", is_quiet=is_quiet) as on_done:
         return list(compare_facts(table, rows, parameters=parameters, on_done=on_done))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from euthymia.model.parameters import ParameterSet
 
 Patients = Annotated[
     int | None,
@@ -105,3 +109,14 @@ Report = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+
+
+def chosen_set(
+    name: str, overrides: Sequence[str] | None, *, mechanisms: Sequence[str] | None = None
+) -> ParameterSet:
+    """Return a set with the switches of mechanisms, then what '--set' gives."""
+    from euthymia.model.mechanisms import with_mechanisms
+    from euthymia.model.parameters import load_parameters, parse_override
+
+    chosen = with_mechanisms(load_parameters(name), mechanisms or ())
+    return chosen.with_overrides(dict(parse_override(text) for text in overrides or ()))

@@ -50,7 +50,6 @@ def rivals(
     from euthymia.dosing.notation import parse_regimen, print_regimen
     from euthymia.files.writing import check_writable, write_whole
     from euthymia.model.mechanisms import find_mechanism, mechanisms
-    from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.population.patient import Patient
     from euthymia.population.rivals import compare_mechanisms
 
@@ -61,9 +60,7 @@ def rivals(
     if report is not None:
         check_writable(report)
     plan = parse_regimen(regimen)
-    chosen = load_parameters(parameters).with_overrides(
-        dict(parse_override(text) for text in overrides or ())
-    )
+    chosen = options.chosen_set(parameters, overrides)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
         found = compare_mechanisms(

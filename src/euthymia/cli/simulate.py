@@ -90,8 +90,6 @@ def simulate(
     """
     from euthymia.files.results import check_out
     from euthymia.files.writing import check_writable
-    from euthymia.model.mechanisms import with_mechanisms
-    from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.model.variables import CONCENTRATION_UNITS
     from euthymia.population.patient import Patient
 
@@ -104,9 +102,7 @@ def simulate(
         check_out(out)
     if report is not None:
         check_writable(report)
-    chosen = with_mechanisms(load_parameters(parameters), mechanism or ()).with_overrides(
-        dict(parse_override(text) for text in overrides or ())
-    )
+    chosen = options.chosen_set(parameters, overrides, mechanisms=mechanism)
     person = Patient.create(
         weight_kg=weight_kg,
         age_years=age_years,
@@ -191,19 +187,7 @@ def _only_concentrations(regimen: str, asked: Asked) -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
-        course, recorded = _run(
-            regimen,
-            asked.chosen,
-            asked.patient,
-            asked.patients,
-            asked.seed,
-            asked.times_h,
-            asked.days,
-            asked.variables,
-            asked.observe,
-            asked.drug,
-            is_quiet=asked.is_quiet,
-        )
+        course, recorded = _run(regimen, asked)
     said = [str(one.message) for one in caught if issubclass(one.category, ResultWarning)]
     show.warn([*said, *course.warnings], is_quiet=asked.is_quiet)
     command = list(asked.command)
@@ -223,63 +207,51 @@ def _only_concentrations(regimen: str, asked: Asked) -> None:
         show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
 
 
-def _run(
-    text: str,
-    chosen: ParameterSet,
-    patient: Patient,
-    patients: int | None,
-    seed: int,
-    times_h: list[float] | None,
-    days: float | None,
-    variables: str | None,
-    observe: str,
-    drug: str,
-    *,
-    is_quiet: bool,
-) -> tuple[Trajectory, Trajectory]:
+def _run(text: str, asked: Asked) -> tuple[Trajectory, Trajectory]:
     """Return the course as it is drawn, and at the times that are written: those observed, if any."""
-    from euthymia.population.concentrations import simulate_concentrations as simulate_regimen
-    from euthymia.population.concentrations import simulate_subjects
+    from euthymia.population.concentrations import simulate_concentrations, simulate_subjects
+
+    def names(drugs: list[str]) -> list[str]:
+        return concentration_names(asked.variables, asked.observe, asked.chosen, drugs)
 
     if not _is_file(text):
-        from euthymia.dosing.drug import find_drug
         from euthymia.dosing.notation import parse_regimen
+        from euthymia.population.request import is_ketamine_dose
 
         plan = parse_regimen(text)
-        drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
-        with show.progress("Simulating", is_quiet=is_quiet) as on_done:
-            course = simulate_regimen(
+        with show.progress("Simulating", is_quiet=asked.is_quiet) as on_done:
+            course = simulate_concentrations(
                 plan,
-                patients=patients,
-                patient=patient,
-                parameters=chosen,
-                seed=seed,
-                times_h=times_h,
-                days=days,
-                variables=concentration_names(variables, observe, chosen, drugs),
+                patients=asked.patients,
+                patient=asked.patient,
+                parameters=asked.chosen,
+                seed=asked.seed,
+                times_h=asked.times_h,
+                days=asked.days,
+                variables=names([dose.drug for dose in plan.doses(70.0) if is_ketamine_dose(dose)]),
                 on_done=on_done,
             )
         return course, course
     from euthymia.files.events import read_events
 
-    events = read_events(Path(text), drug=drug, patient=patient, virtual_per_id=patients)
+    events = read_events(Path(text), drug=asked.drug, patient=asked.patient, virtual_per_id=asked.patients)
     for line in events.notes:
-        show.note(f"note: {line}", is_quiet=is_quiet)
+        show.note(f"note: {line}", is_quiet=asked.is_quiet)
     drugs = [given.dose.drug for one in events.subjects for epoch in one.epochs for given in epoch.given]
-    with show.progress("Simulating", is_quiet=is_quiet) as on_done:
+    written = asked.times_h if asked.times_h is not None else events.times_h
+    with show.progress("Simulating", is_quiet=asked.is_quiet) as on_done:
         course = simulate_subjects(
             events.subjects,
-            is_random=patients is not None,
-            parameters=chosen,
-            seed=seed,
-            times_h=times_h if times_h is not None else events.times_h,
+            is_random=asked.patients is not None,
+            parameters=asked.chosen,
+            seed=asked.seed,
+            times_h=written,
             is_dense=True,
-            days=days,
-            variables=concentration_names(variables, observe, chosen, drugs),
+            days=asked.days,
+            variables=names(drugs),
             regimen=events.text,
             on_done=on_done,
         )
-    written = times_h if times_h is not None else events.times_h
     return course, course if written is None else course.at(written)
 
 

@@ -35,15 +35,11 @@ def story(
     Example: euthymia story "ketamine 0.5 mg/kg iv over 40 min"
     """
     from euthymia.dosing.notation import parse_regimen, print_regimen
-    from euthymia.model.mechanisms import with_mechanisms
-    from euthymia.model.parameters import load_parameters, parse_override
     from euthymia.population.patient import Patient
     from euthymia.population.story import tell
 
     plan = parse_regimen(regimen)
-    chosen = with_mechanisms(load_parameters(parameters), mechanism or ()).with_overrides(
-        dict(parse_override(text) for text in overrides or ())
-    )
+    chosen = options.chosen_set(parameters, overrides, mechanisms=mechanism)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResultWarning)
         links = tell(plan, patient=Patient.create(weight_kg=weight_kg), parameters=chosen, setting=setting)
@@ -105,7 +101,7 @@ def episode(
     """
     from euthymia.files.writing import check_writable, write_whole
     from euthymia.model.chain import Pulse
-    from euthymia.model.parameters import load_parameters, parse_override
+    from euthymia.model.parameters import DEFAULT_SET
     from euthymia.population.simulate import Life, simulate
 
     for name, value, most in (
@@ -123,7 +119,7 @@ def episode(
         inflammation=(Pulse(0.0, end_h, inflammation),) if inflammation and weeks else (),
         is_well=True,
     )
-    chosen = load_parameters().with_overrides(dict(parse_override(text) for text in overrides or ()))
+    chosen = options.chosen_set(DEFAULT_SET, overrides)
     course = simulate(None, life=life, parameters=chosen, days=days)
     _print_episode(course, weeks, f"stress {stress:g} and inflammation {inflammation:g}")
     if report is not None:

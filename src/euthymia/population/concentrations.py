@@ -214,13 +214,13 @@ def simulate_subjects(
         )
     last_h = max(dose.start_h + dose.duration_h for dose in doses)
     observed_h = max(times_h) if times_h is not None and len(times_h) else 0.0
+    if days is not None:
+        check_days(days, last_h)
     horizon_h = (
         days * 24.0
         if days is not None
         else _default_horizon_h([dose.start_h for dose in doses if dose.device_index == 0], doses, observed_h)
     )
-    if days is not None:
-        check_days(days, last_h)
     people = [subject.patient for subject in subjects]
     numbers = np.array([subject.number for subject in subjects]) if is_random else None
     groups: dict[object, list[int]] = {}

@@ -16,7 +16,7 @@ from euthymia.model.parameters import ParameterSet
 from euthymia.model.wiring import record
 from euthymia.population.individual import chain_values
 from euthymia.population.patient import Patient
-from euthymia.streams import normals
+from euthymia.streams import normals_by_occasion, occasion_of
 from euthymia.tables import read_text
 
 Array = NDArray[np.float64]
@@ -32,8 +32,6 @@ SCORES = {
 }
 OBSERVED = (*VITAL_SIGNS, *SCORES)
 """Variables of the acute layer that are read off a device or rated."""
-_OCCASIONS_PER_H = 60
-_FIRST_OCCASION = 2**31
 
 
 def observe(
@@ -69,7 +67,13 @@ def observe(
     """
     if variable not in OBSERVED:
         raise unknown("variable that is read in a session", variable, OBSERVED)
-    draws = _draws(variable, times_h, numbers, seed)
+    draws = normals_by_occasion(
+        seed=seed,
+        purpose="reading",
+        field=f"reading.{variable}",
+        patients=numbers,
+        occasions=[occasion_of(time_h) for time_h in times_h],
+    )
     own = _person(parameters, numbers, seed)
     if variable in SCORES:
         path, rated = SCORES[variable]
@@ -87,17 +91,3 @@ def _person(parameters: ParameterSet, numbers: NDArray[np.int64], seed: int) -> 
 @cache
 def _maximum_points(path: str) -> float:
     return float(tomllib.loads(read_text(path))["maximum"])
-
-
-def _draws(variable: str, times_h: Sequence[float] | Array, numbers: NDArray[np.int64], seed: int) -> Array:
-    columns = [
-        normals(
-            seed=seed,
-            purpose="reading",
-            field=f"reading.{variable}",
-            patients=numbers,
-            occasion=_FIRST_OCCASION + round(float(time) * _OCCASIONS_PER_H),
-        )
-        for time in times_h
-    ]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(numbers), 0))

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,11 @@ from euthymia.errors import invalid, unknown
 from euthymia.mechanism.symptoms import scales as ratings
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import Scale, find_scale
-from euthymia.streams import normals
+from euthymia.streams import normals_by_occasion, occasion_of
 from euthymia.tables import read_text
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-_OCCASIONS_PER_H = 60
-_FIRST_OCCASION = 2**31
-"""Occasions count minutes, so that visits before time 0 have one too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,29 +78,19 @@ def rate(
     """
     kind = find_scale(scale) if isinstance(scale, str) else scale
     common_share = parameters.chain["rating.common_noise_fraction"].value
+    draws: dict[str, Any] = {
+        "seed": seed,
+        "purpose": "rating",
+        "patients": numbers,
+        "occasions": [occasion_of(time_h) for time_h in times_h],
+    }
     return ratings.observed(
         severity_fraction,
         kind.map,
         ratings.Parameters(common_share),
-        common=_visit_draws("rating.common", times_h, numbers, seed),
-        own=_visit_draws(f"rating.{kind.name}", times_h, numbers, seed),
+        common=normals_by_occasion(field="rating.common", **draws),
+        own=normals_by_occasion(field=f"rating.{kind.name}", **draws),
     )
-
-
-def _visit_draws(
-    field: str, times_h: Sequence[float] | Array, numbers: NDArray[np.int64], seed: int
-) -> Array:
-    columns = [
-        normals(
-            seed=seed,
-            purpose="rating",
-            field=field,
-            patients=numbers,
-            occasion=_FIRST_OCCASION + round(float(time) * _OCCASIONS_PER_H),
-        )
-        for time in times_h
-    ]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(numbers), 0))
 
 
 def response(baseline: Array, totals: Array, scale: Scale | str) -> Flags:

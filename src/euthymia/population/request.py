@@ -82,15 +82,19 @@ def check_doses(parameters: ParameterSet, doses: Sequence[Dose]) -> None:
     check_covered(parameters, doses)
 
 
-def check_days(days: float, last_h: float) -> None:
-    """Raise where a horizon is no number, ends before the last dose, or lies beyond the limit of times."""
+def check_days(
+    days: object, last_h: float, *, last: str = "dose", default: str = "48 h after the last dose"
+) -> None:
+    """Raise where a horizon is no number, ends before the last item, or lies beyond the limit of times."""
+    if isinstance(days, bool) or not isinstance(days, int | float | np.integer | np.floating):
+        raise invalid("days", must="a number", got=repr(days))
     longest_days = limit("time_h").high / 24.0
     if not last_h / 24.0 <= days <= longest_days or not days > 0:
         raise invalid(
             "days",
-            must=f"{last_h / 24.0:.3g} (end of the last dose) to {longest_days:g} (rules/dosing.toml)",
+            must=f"{last_h / 24.0:.3g} (end of the last {last}) to {longest_days:g} (rules/dosing.toml)",
             got=f"{days:g}",
-            cure="Leave it out for 48 h after the last dose.",
+            cure=f"Leave it out for {default}.",
         )
 
 

@@ -102,5 +102,6 @@ def _course(
         "setting": one.setting,
         "days": max(NEEDED_DAYS, last_h / 24.0 + 7.0),
         "factors": np.full((1, len(doses)), one.factor),
+        "variables": None if one is experiments()[0] else ["madrs_points"],
     }
     return simulate(regimen, **common)

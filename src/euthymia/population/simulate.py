@@ -17,7 +17,7 @@ from euthymia.compute.batch import chunks
 from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.compute.threads import ThreadExecutor
-from euthymia.dosing.limits import horizon, limit
+from euthymia.dosing.limits import horizon
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.order import Dose, Order, TherapySession
 from euthymia.dosing.regimen import Regimen
@@ -38,6 +38,7 @@ from euthymia.population.patient import Patient
 from euthymia.population.request import (
     cautions_of,
     check_covariates,
+    check_days,
     check_doses,
     check_memory,
     checked_times,
@@ -195,10 +196,10 @@ def simulate(
     check_memory(len(people), len(run.times_h), len(pk_stems) + len(chain_names))
     parts = _solved(run, executor, on_done)
     labels = ("typical",) if patients is None else tuple(str(number) for number in range(1, len(people) + 1))
-    course = _trajectory(run, parts, labels, setting)
-    for note in course.warnings[: len(_notes(run))]:
+    notes = _notes(run)
+    for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=2)
-    return course
+    return _trajectory(run, parts, labels, setting, notes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,16 +277,7 @@ def _span(plan: Regimen | None, days: float | None, wanted: Array | None, life: 
     if days is None:
         asked_h = 0.0 if wanted is None else float(wanted[-1])
         return start_h, max(last_h + horizon().after_last_item_h, asked_h)
-    if isinstance(days, bool) or not isinstance(days, int | float):
-        raise invalid("days", must="a number", got=repr(days))
-    longest_days = limit("time_h").high / DAY_H
-    if not (last_h / DAY_H <= days <= longest_days and days > 0):
-        raise invalid(
-            "days",
-            must=f"{last_h / DAY_H:.3g} (end of the last item) to {longest_days:g} (rules/dosing.toml)",
-            got=f"{days:g}",
-            cure="Leave it out for a week after the last item.",
-        )
+    check_days(days, last_h, last="item", default="a week after the last item")
     if wanted is not None and wanted[-1] > days * DAY_H:
         raise invalid("times_h", must=f"within {days:g} days", got=f"{wanted[-1]:g} h")
     return start_h, days * DAY_H
@@ -537,7 +529,9 @@ def _notes(run: _Run) -> tuple[str, ...]:
     return (*inert, *warnings_of(run.parameters, run.people, per_kg)) if doses else inert
 
 
-def _trajectory(run: _Run, parts: Sequence[_Part], labels: tuple[str, ...], setting: str) -> Trajectory:
+def _trajectory(
+    run: _Run, parts: Sequence[_Part], labels: tuple[str, ...], setting: str, notes: tuple[str, ...]
+) -> Trajectory:
     pk = gathered([part.pk for part in parts if part.pk]) if parts[0].pk else None
     values = dict(pk.values) if pk else {}
     values |= {name: np.concatenate([part.values[name] for part in parts]) for name in run.chain_names}
@@ -576,7 +570,7 @@ def _trajectory(run: _Run, parts: Sequence[_Part], labels: tuple[str, ...], sett
             patients_by_matrix_exponential=int(pk.by_exponential.sum()) if pk else 0,
             patients_by_reference_solver=len(run.people) if run.is_reference else 0,
         ),
-        warnings=(*_notes(run), *cautions_of(run.parameters, doses, run.people)),
+        warnings=(*notes, *cautions_of(run.parameters, doses, run.people)),
     )
 
 

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from euthymia.dosing.notation import print_regimen
 from euthymia.dosing.regimen import Regimen
 from euthymia.errors import invalid
+from euthymia.model.concentrations import session_starts_h
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.model.pk import Given
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.patient import Patient
 from euthymia.population.request import is_ketamine_dose
-from euthymia.population.simulate import simulate
+from euthymia.population.simulate import default_days, simulate
 from euthymia.population.summary import peak_of_session, value_at
 from euthymia.tables import read_text
 
@@ -59,18 +62,17 @@ def tell(
     """
     chosen = parameters or load_parameters(DEFAULT_SET)
     common: dict[str, Any] = {"patient": patient, "parameters": chosen}
-    first = simulate(regimen, setting=setting, **common)
-    if not first.session_starts_h:
-        raise invalid("regimen", must="one that gives ketamine", got=first.provenance.regimen)
-    days = (first.session_starts_h[-1] + LAST_H) / 24.0 + 1.0
-    course = simulate(regimen, setting=setting, days=max(days, first.provenance.horizon_h / 24.0), **common)
-    slots = sum(1 for dose in regimen.doses(70.0) if is_ketamine_dose(dose))
+    given = [Given(dose) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
+    if not given:
+        raise invalid("regimen", must="one that gives ketamine", got=print_regimen(regimen))
+    days = (session_starts_h(given)[-1] + LAST_H) / 24.0 + 1.0
+    course = simulate(regimen, setting=setting, days=max(days, default_days(regimen)), **common)
     no_drug = simulate(
         regimen,
         setting=setting,
         days=course.provenance.horizon_h / 24.0,
         variables=["madrs_points"],
-        factors=np.zeros((1, slots)),
+        factors=np.zeros((1, len(given))),
         **common,
     )
     numbers = _numbers(course, no_drug)

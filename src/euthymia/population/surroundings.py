@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from euthymia.mechanism.symptoms import noise
 from euthymia.model.chain import Learning, Pulse
 from euthymia.model.concentrations import grouped_starts_h
 from euthymia.model.wiring import record
-from euthymia.streams import normals
+from euthymia.streams import normals_by_occasion
 from euthymia.tables import Row, read_table
 
 Array = NDArray[np.float64]
@@ -138,15 +138,8 @@ def mood_noise(
     """
     first = min(int(np.floor(start_h / DAY_H)), 0)
     last = max(int(np.ceil(end_h / DAY_H)), 1)
-    before = _day_draws("before", range(1, -first + 1), numbers, seed)
-    after = _day_draws("after", range(last + 1), numbers, seed)
+    draws: dict[str, Any] = {"seed": seed, "purpose": "mood noise", "patients": numbers}
+    before = normals_by_occasion(field="noise.before", occasions=range(1, -first + 1), **draws)
+    after = normals_by_occasion(field="noise.after", occasions=range(last + 1), **draws)
     earlier, later = noise.daily(record(noise.Parameters, "noise", values), before, after)
     return np.arange(first, last + 1, dtype=float), np.concatenate([earlier[:, ::-1], later], axis=1)
-
-
-def _day_draws(side: str, days: Sequence[int], numbers: NDArray[np.int64], seed: int) -> Array:
-    columns = [
-        normals(seed=seed, purpose="mood noise", field=f"noise.{side}", patients=numbers, occasion=day)
-        for day in days
-    ]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(numbers), 0))
