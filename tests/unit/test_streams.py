@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from euthymia.errors import InvalidInputError
-from euthymia.streams import inverse_normal_cdf, normals, philox4x32, uniforms
+from euthymia.streams import (
+    inverse_normal_cdf,
+    normals,
+    normals_by_occasion,
+    occasion_of,
+    philox4x32,
+    uniforms,
+)
 
 PATIENTS = np.arange(1, 100_001)
 
@@ -244,3 +251,14 @@ def test_patient_numbers_must_be_whole_and_from_1(patients):
 def test_names_must_not_be_empty(name, value):
     with pytest.raises(InvalidInputError, match=f"'{name}' must be a name"):
         draw(**{name: value})
+
+
+def test_draws_by_occasion_are_those_of_each_occasion():
+    common = {"seed": 3, "purpose": "rating", "field": "rating.x", "patients": np.arange(1, 6)}
+    occasions = [occasion_of(time_h) for time_h in (-24.0, 0.0, 24.0)]
+    found = normals_by_occasion(occasions=occasions, **common)
+    assert found.shape == (5, 3)
+    for place, occasion in enumerate(occasions):
+        assert found[:, place].tolist() == normals(occasion=occasion, **common).tolist()
+    assert len(set(occasions)) == 3
+    assert normals_by_occasion(occasions=[], **common).shape == (5, 0)

@@ -39,7 +39,6 @@ MOST_PATIENTS = 500
 The standard error of a share of 3 % is then 0.8 %.
 """
 NO_EXPECTATION = "none"
-_RENAMED = {"moaas_score": "moaas_points"}
 _DENSE_H = 6.0
 _DENSE_STEP_H = 1.0 / 60.0
 _AFTER_LAST_H = 168.0
@@ -151,7 +150,7 @@ def _scale_variables() -> Mapping[str, str]:
 
 def variable_of(name: str) -> str:
     """Return the observable that a run means."""
-    return find_variable(_RENAMED.get(name, name)).stem
+    return find_variable(name).stem
 
 
 @cache

@@ -20,28 +20,6 @@ from euthymia.tables import Row, read_table
 MECHANISM = "evidence/mechanism/quantities"
 ACUTE = "evidence/safety/acute_effects"
 
-# Observables that the tables name; a name may go once variables.csv has it.
-_PLANNED_VARIABLES = frozenset(
-    """
-    s_equivalents_site_umol_per_L s_ketamine_site_umol_per_L
-    nmda_block_interneuron_fraction nmda_block_pyramidal_fraction circuit_gain_relative
-    glutamate_surge_relative plasticity_drive_fraction ampa_potentiation_fraction
-    bdnf_relative mtorc1_relative synaptic_protein_relative
-    prefrontal_new_synapses_fraction prefrontal_synapses_fraction
-    hippocampal_new_synapses_fraction hippocampal_synapses_fraction
-    window_of_plasticity_fraction negative_belief_fraction expectancy_logit severity_fraction
-    madrs_points hamd17_points qids_sr16_points phq9_points bdi_points
-    rumination_relative flexibility_relative anhedonia_relative clarity_relative
-    sert_occupancy_fraction ssri_adaptation_fraction stress_relative inflammation_relative
-    gamma_index_relative
-    dissociation_fraction cadss_points depersonalisation_fraction derealisation_fraction
-    time_distortion_fraction perception_fraction relaxation_fraction
-    systolic_rise_mmHg diastolic_rise_mmHg heart_rate_rise_per_min
-    sedation_fraction moaas_score
-    nausea_probability dizziness_probability headache_probability anxiety_probability
-    """.split()
-)
-
 
 @cache
 def load_mechanism_facts() -> tuple[FactRow, ...]:
@@ -62,7 +40,7 @@ def _load(stem: str) -> tuple[FactRow, ...]:
 
 def known_variables() -> frozenset[str]:
     """Return the names of observables that a run may use."""
-    return _PLANNED_VARIABLES | {row["name"] for row in read_table("variables.csv")}
+    return frozenset(row["name"] for row in read_table("variables.csv"))
 
 
 def read_facts(

@@ -26,9 +26,9 @@ class Covariates(NamedTuple):
 
 
 def for_person(parameter: Any, covariates: Covariates, *, age_years: Any, is_hypertensive: Any) -> Any:
-    """Return a largest rise for a person's age and history, at least a fifth of it.
+    """Return a largest rise for a person's age and history; never negative.
 
-    rise x max(1 + slope (age - reference), 1/5) x (ratio where hypertensive)
+    rise x max(1 + slope (age - reference), 0) x (ratio where hypertensive)
 
     Unknown age is the reference age (NaN), unknown history is none.
     """
@@ -36,7 +36,7 @@ def for_person(parameter: Any, covariates: Covariates, *, age_years: Any, is_hyp
     years = np.where(np.isnan(age_years), 0.0, age_years - c.age_reference_years)
     return (
         parameter
-        * np.maximum(1.0 + c.age_slope_per_year * years, 0.2)
+        * np.maximum(1.0 + c.age_slope_per_year * years, 0.0)
         * np.where(is_hypertensive, c.hypertension_ratio, 1.0)
     )
 
