@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -39,11 +39,6 @@ SMALLEST_CHANGE = 1e-6
 """Less than this is no direction: it is of the size of numerical error."""
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 CLOSED = "closed: opens with the frozen posterior"
-
-
-class _Bounds(NamedTuple):
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
