@@ -1,0 +1,127 @@
+"""Published facts under rival mechanisms: which of them tell the mechanisms apart. Never fits anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from euthymia.evidence.fact_compare import REPRODUCED, FactComparison, compare_facts, is_closed
+from euthymia.evidence.fact_records import FactRow, FactRun
+from euthymia.evidence.facts import load_mechanism_facts
+from euthymia.model.mechanisms import mechanisms, with_mechanisms
+from euthymia.model.parameters import ParameterSet
+from euthymia.population.rivals import check_several
+
+DIRECTIONS = ("increases", "decreases", "no_change")
+"""Statistics that say which way, and not how much or when."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RivalFact:
+    """One published fact and the model's value by each mechanism.
+
+    Attributes
+    ----------
+    is_direction : bool
+        Whether it says which way only. Else sizes and times decide it, which are not fitted for rivals.
+    by_mechanism : {mechanism: FactComparison}
+    """
+
+    is_direction: bool
+    by_mechanism: Mapping[str, FactComparison]
+
+    @property
+    def stated(self) -> FactComparison:
+        """What is stated and how it is read off, the same whatever the mechanism."""
+        return next(iter(self.by_mechanism.values()))
+
+    @property
+    def reproduced_by(self) -> tuple[str, ...]:
+        """Mechanisms that reproduce it."""
+        return tuple(name for name, one in self.by_mechanism.items() if one.verdict == REPRODUCED)
+
+    @property
+    def missed_by(self) -> tuple[str, ...]:
+        """Mechanisms that do not."""
+        return tuple(name for name, one in self.by_mechanism.items() if one.verdict != REPRODUCED)
+
+    @property
+    def has_both(self) -> bool:
+        """Whether some mechanisms reproduce it and others do not."""
+        return bool(self.reproduced_by) and bool(self.missed_by)
+
+    @property
+    def is_separating(self) -> bool:
+        """Whether mechanisms differ on it, and not by sizes."""
+        return self.is_direction and self.has_both
+
+
+def typical_facts() -> tuple[FactRow, ...]:
+    """Return the open facts of the mechanism table with only those parts that ask for the typical patient."""
+    rows = [
+        replace(row, runs=tuple(run for run in row.runs if _is_typical(run)))
+        for row in load_mechanism_facts()
+        if not is_closed("mechanism", row)
+    ]
+    return tuple(row for row in rows if row.runs)
+
+
+def compare_rival_facts(
+    rows: Sequence[FactRow] | None = None,
+    *,
+    parameters: ParameterSet,
+    names: Sequence[str] = (),
+    on_done: Callable[[int, int], None] | None = None,
+) -> tuple[RivalFact, ...]:
+    """Return every fact under each mechanism, in the order of the table; a scene is simulated once for each.
+
+    Parameters
+    ----------
+    rows : sequence of FactRow, optional
+        By default ``typical_facts``.
+    parameters : ParameterSet
+        With the whole chain.
+    names : sequence of str
+        Mechanisms, two or more; none for all.
+    on_done : callable, optional
+        Called with (simulations done, simulations in all).
+    """
+    chosen = tuple(names or mechanisms())
+    check_several(chosen)
+    facts = typical_facts() if rows is None else tuple(rows)
+    columns = [
+        compare_facts(
+            "mechanism",
+            facts,
+            parameters=with_mechanisms(parameters, [name]),
+            on_done=_part_of(on_done, place, len(chosen)),
+        )
+        for place, name in enumerate(chosen)
+    ]
+    runs = [run for row in facts for run in row.runs]
+    return tuple(
+        RivalFact(is_direction=run.statistic in DIRECTIONS, by_mechanism=dict(zip(chosen, one, strict=True)))
+        for run, *one in zip(runs, *columns, strict=True)
+    )
+
+
+def not_separated(facts: Sequence[RivalFact]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of two or more mechanisms that agree on every fact of direction."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in facts[0].by_mechanism if facts else ():
+        verdicts = tuple(one.by_mechanism[name].verdict for one in facts if one.is_direction)
+        groups.setdefault(verdicts, []).append(name)
+    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def _is_typical(run: FactRun) -> bool:
+    return run.is_comparable and run.patients_count is None
+
+
+def _part_of(
+    on_done: Callable[[int, int], None] | None, place: int, parts: int
+) -> Callable[[int, int], None] | None:
+    """Return a callback of one part that counts over all parts."""
+    if on_done is None:
+        return None
+    return lambda done, total: on_done(place * total + done, parts * total)
