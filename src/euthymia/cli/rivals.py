@@ -5,34 +5,26 @@ from __future__ import annotations
 import sys
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from euthymia.cli import options, show
 from euthymia.errors import InvalidInputError, ResultWarning
 
 if TYPE_CHECKING:
-    from euthymia.files.report import Section, TableBlock
+    from euthymia.cli.rival_predictions import Prediction
+    from euthymia.files.report import Section
     from euthymia.model.mechanisms import Mechanism
     from euthymia.model.parameters import ParameterSet
-    from euthymia.model.trajectory import Trajectory
-    from euthymia.population.rivals import Ensemble, Rival
 
 WIDTH = 96
-NOT_REFITTED = (
-    "Sizes of rivals are not set to anything: compare a row with the first row of its own mechanism, not one "
-    "mechanism's points with another's."
-)
-NOT_WEIGHTED = (
-    "Each mechanism counts once, not weighted by how likely it is, so the band is no interval of anything. "
-    "An edge need not be the course of one mechanism, and its width holds sizes of rivals that nothing set."
-)
+NOT_SETTLED = "Which mechanism is true is not settled."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,17 +37,6 @@ class _Asked:
     context: typer.Context
     is_json: bool
     is_quiet: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Prediction:
-    """What is shown of a regimen: each mechanism, the band over them, and why an experiment is left out."""
-
-    regimen: str
-    weight_kg: float
-    found: Sequence[Rival]
-    band: Ensemble | None
-    left_out: Mapping[str, str]
 
 
 def rivals(
@@ -130,10 +111,14 @@ def _check_asked(
 # --- the mechanisms themselves -----------------------------------------------------------------------
 
 
-def _list(asked: _Asked) -> None:
+def _mechanisms(asked: _Asked) -> list[Mechanism]:
     from euthymia.model.mechanisms import mechanisms
 
-    found = [mechanisms()[name] for name in asked.names]
+    return [mechanisms()[name] for name in asked.names]
+
+
+def _list(asked: _Asked) -> None:
+    found = _mechanisms(asked)
     if asked.is_json:
         _dump(asked, {"mechanisms": [_described(one) for one in found]})
         return
@@ -179,6 +164,7 @@ def _described(one: Mechanism) -> dict[str, Any]:
 
 
 def _predict(regimen: str, asked: _Asked, *, weight_kg: float, has_ensemble: bool) -> None:
+    from euthymia.cli.rival_predictions import Prediction
     from euthymia.dosing.notation import parse_regimen, print_regimen
     from euthymia.population.patient import Patient
     from euthymia.population.rivals import arrange, compare_mechanisms, ensemble_of
@@ -195,125 +181,52 @@ def _predict(regimen: str, asked: _Asked, *, weight_kg: float, has_ensemble: boo
         )
         left_out = arrange(plan, asked.chosen)[1]
     show.warn(list(dict.fromkeys(str(one.message) for one in caught)), is_quiet=asked.is_quiet)
-    seen = _Prediction(
+    seen = Prediction(
         regimen=print_regimen(plan),
         weight_kg=weight_kg,
         found=found,
         band=ensemble_of(found) if has_ensemble else None,
         left_out=left_out,
     )
+    _show_prediction(seen, asked)
+
+
+def _show_prediction(seen: Prediction, asked: _Asked) -> None:
+    from euthymia.cli import rival_predictions
+
+    chosen = [one.mechanism for one in seen.found]
     if asked.is_json:
-        _dump(asked, _document(seen))
-    else:
-        _print(seen)
-    if asked.report is not None:
-        _write(asked, _report(seen, asked.chosen))
-
-
-def _progress(asked: _Asked):
-    return show.progress("Simulating", is_quiet=asked.is_quiet)
-
-
-def _print(seen: _Prediction) -> None:
-    print(f"{seen.regimen}: one typical patient of {seen.weight_kg:g} kg\n")
-    heads = _heads()
-    show.table(heads, _rows(seen.found), right=tuple(range(2, len(heads))))
-    for text in _left_out_texts(seen):
-        print(textwrap.fill(text, WIDTH) + "\n")
-    if seen.band is not None:
-        heads = _band_heads(seen)
-        show.table(heads, _band_rows(seen.band), right=tuple(range(1, len(heads))))
-        print(textwrap.fill(f"{_edges_text(seen.band)} {NOT_WEIGHTED}", WIDTH) + "\n")
-    for one in seen.found:
-        _print_mechanism(one.mechanism)
-    print(textwrap.fill(NOT_REFITTED, WIDTH))
-    print(show.NOT_A_DEVICE)
-
-
-def _days() -> tuple[str, ...]:
-    from euthymia.cli.chain import day_label
-    from euthymia.population.rivals import READ_DAYS
-
-    return tuple(day_label(day) for day in READ_DAYS)
-
-
-def _heads() -> tuple[str, ...]:
-    return ("mechanism", "change of MADRS", *_days())
-
-
-def _rows(found: Sequence[Rival]) -> list[list[str]]:
-    from euthymia.population.rivals import experiments
-
-    return [
-        [
-            one.mechanism.name if place == 0 else "",
-            experiment.title,
-            *(f"{points:+z.1f}" for points in one.change_points[experiment.id]),
+        changes = [{key: list(days) for key, days in one.change_points.items()} for one in seen.found]
+        told = [
+            {**_described(one), "madrs_change_points": points}
+            for one, points in zip(chosen, changes, strict=True)
         ]
-        for one in found
-        for place, experiment in enumerate(experiments())
-        if experiment.id in one.change_points
-    ]
+        _dump(asked, {**rival_predictions.prediction_document(seen), "mechanisms": told})
+    else:
+        rival_predictions.print_prediction(seen, width=WIDTH)
+        for one in chosen:
+            _print_mechanism(one)
+        print(textwrap.fill(rival_predictions.NOT_REFITTED, WIDTH))
+        print(show.NOT_A_DEVICE)
+    if asked.report is not None:
+        from euthymia.cli.reports import footer_of
+        from euthymia.plots.concentrations import library
+
+        first = seen.found[0].course
+        _write(
+            asked,
+            title=first.provenance.regimen,
+            lead=[f"{NOT_SETTLED} The same dose, by each of them.", rival_predictions.NOT_REFITTED],
+            sections=rival_predictions.prediction_sections(seen),
+            sources=sorted({key for one in seen.found for key in one.course.provenance.sources}),
+            footer=footer_of(first),
+            library=library(),
+            warnings=first.warnings,
+        )
 
 
-def _left_out_texts(seen: _Prediction) -> list[str]:
-    """Return which experiments the regimen does not allow, and why."""
-    from euthymia.population.rivals import experiments
-
-    titles = {one.id: one.title for one in experiments()}
-    return [f"Left out: {titles[key]}. {reason}" for key, reason in seen.left_out.items()]
-
-
-def _band_heads(seen: _Prediction) -> tuple[str, ...]:
-    return (f"change of MADRS, {len(seen.found)} mechanisms", *_days())
-
-
-def _band_rows(band: Ensemble) -> list[list[str]]:
-    return [
-        [edge, *(f"{points:+z.1f}" for points in changes)] for edge, changes in band.change_points.items()
-    ]
-
-
-def _edges_text(band: Ensemble) -> str:
-    """Return which mechanisms are lowest and highest on which days."""
-    return " ".join(
-        f"{edge}: {'; '.join(f'{name} ({days})' for name, days in _days_by(names).items())}."
-        for edge, names in (("Lowest", band.lowest_by), ("Highest", band.highest_by))
-    )
-
-
-def _days_by(names: Sequence[str]) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    for name, day in zip(names, _days(), strict=True):
-        found.setdefault(name, []).append(day)
-    return {name: ", ".join(days) for name, days in found.items()}
-
-
-def _document(seen: _Prediction) -> dict[str, Any]:
-    from euthymia.population.rivals import READ_DAYS
-
-    document: dict[str, Any] = {
-        "regimen": seen.regimen,
-        "days": list(READ_DAYS),
-        "left_out": dict(seen.left_out),
-        "mechanisms": [
-            {
-                **_described(one.mechanism),
-                "madrs_change_points": {key: list(values) for key, values in one.change_points.items()},
-            }
-            for one in seen.found
-        ],
-    }
-    if seen.band is not None:
-        document["ensemble"] = {
-            "note": NOT_WEIGHTED,
-            "times_h": seen.band.times_h.tolist(),
-            "madrs_points": {edge: points.tolist() for edge, points in seen.band.points.items()},
-            "madrs_change_points": {edge: list(points) for edge, points in seen.band.change_points.items()},
-            "lowest_by": list(seen.band.lowest_by),
-            "highest_by": list(seen.band.highest_by),
-        }
-    return document
+def _progress(asked: _Asked) -> AbstractContextManager[Callable[[int, int], None] | None]:
+    return show.progress("Simulating", is_quiet=asked.is_quiet)
 
 
 def _dump(asked: _Asked, document: dict[str, Any]) -> None:
@@ -337,155 +250,54 @@ def _facts(asked: _Asked) -> None:
 
     with _progress(asked) as on_done:
         found = compare_rival_facts(parameters=asked.chosen, names=asked.names, on_done=on_done)
-    chosen = _mechanisms(asked)
     if asked.is_json:
-        head = {"mechanisms": [_described(one) for one in chosen]}
+        head = {"mechanisms": [_described(one) for one in _mechanisms(asked)]}
         _dump(asked, {**head, "facts": rival_facts.facts_document(found)})
     else:
         rival_facts.print_facts(found, width=WIDTH)
         print(show.NOT_A_DEVICE)
     if asked.report is not None:
-        from euthymia.cli import reports
-        from euthymia.files.report import render_report
-
-        sections = [
-            *rival_facts.fact_sections(found),
-            *_mechanism_sections(chosen),
-            reports.parameter_section(asked.chosen),
-        ]
-        html = render_report(
-            kind="rival mechanisms",
+        _write(
+            asked,
             title="Published facts by each mechanism",
-            lead=["Which mechanism is true is not settled. The same facts, by each of them."],
-            sections=sections,
+            lead=[f"{NOT_SETTLED} The same facts, by each of them."],
+            sections=rival_facts.fact_sections(found),
             sources=rival_facts.sources_of(found),
             footer=[show.NOT_A_DEVICE, f"euthymia {version('euthymia')}"],
-            library="",
         )
-        _write(asked, html)
-
-
-def _mechanisms(asked: _Asked) -> list[Mechanism]:
-    from euthymia.model.mechanisms import mechanisms
-
-    return [mechanisms()[name] for name in asked.names]
 
 
 # --- report ------------------------------------------------------------------------------------------
 
-LINKS = (
-    ("nmda_block_interneuron_fraction", "NMDA block,<br>interneurons", 0.0),
-    ("glutamate_surge_relative", "Glutamate", 1.0),
-    ("plasticity_drive_fraction", "Drive", 0.0),
-    ("ampa_potentiation_fraction", "AMPA", 0.0),
-    ("synaptic_protein_relative", "Synaptic protein", 0.0),
-    ("prefrontal_synapses_fraction", "Synapses,<br>prefrontal", None),
-    ("madrs_points", "MADRS", None),
-)
 
-
-def _write(asked: _Asked, html: str) -> None:
+def _write(
+    asked: _Asked,
+    *,
+    title: str,
+    lead: Sequence[str],
+    sections: Sequence[Section],
+    sources: Sequence[str],
+    footer: Sequence[str],
+    library: str = "",
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write a report: sections, then every mechanism in words, then the parameters."""
+    from euthymia.cli.reports import parameter_section
+    from euthymia.files.report import Section, render_report
     from euthymia.files.writing import write_whole
 
-    if asked.report is not None:
-        write_whole(asked.report, lambda target: target.write_text(html, encoding="utf-8"))
-        show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
-
-
-def _report(seen: _Prediction, parameters: ParameterSet) -> str:
-    from euthymia.cli import reports
-    from euthymia.files.report import Section, render_report
-    from euthymia.plots.concentrations import library
-
-    first = seen.found[0].course
-    return render_report(
+    if asked.report is None:
+        return
+    told = [Section(title=f"{one.name}: {one.title}", texts=_texts(one)) for one in _mechanisms(asked)]
+    html = render_report(
         kind="rival mechanisms",
-        title=first.provenance.regimen,
-        lead=["Which mechanism is true is not settled. The same dose, by each of them.", NOT_REFITTED],
-        sections=[
-            *([_band_section(seen, seen.band)] if seen.band is not None else []),
-            Section(
-                title="The chain, by mechanism",
-                figure=_chain_html(seen.found),
-                caption="Simulated: one typical patient without expectancy.",
-            ),
-            Section(title="What each predicts", tables=[_table(seen)], texts=_left_out_texts(seen)),
-            *_mechanism_sections([one.mechanism for one in seen.found]),
-            reports.parameter_section(parameters),
-        ],
-        sources=sorted({key for one in seen.found for key in one.course.provenance.sources}),
-        footer=reports.footer_of(first),
-        library=library(),
-        warnings=first.warnings,
+        title=title,
+        lead=lead,
+        sections=[*sections, *told, parameter_section(asked.chosen)],
+        sources=sources,
+        footer=footer,
+        library=library,
+        warnings=warnings,
     )
-
-
-def _table(seen: _Prediction) -> TableBlock:
-    from euthymia.files.report import TableBlock
-
-    heads = _heads()
-    return TableBlock(heads=heads, rows=_rows(seen.found), right=tuple(range(2, len(heads))))
-
-
-def _mechanism_sections(found: Sequence[Mechanism]) -> list[Section]:
-    from euthymia.files.report import Section
-
-    return [Section(title=f"{one.name}: {one.title}", texts=_texts(one)) for one in found]
-
-
-def _band_section(seen: _Prediction, band: Ensemble) -> Section:
-    from euthymia.files.report import Section, TableBlock
-    from euthymia.plots.chain import Line
-    from euthymia.plots.concentrations import to_html
-    from euthymia.plots.ensemble import ensemble_figure
-
-    middle = Line(
-        label="median of the mechanisms",
-        times_h=band.times_h,
-        median=band.points["median"],
-        low=band.points["lowest"],
-        high=band.points["highest"],
-    )
-    lines = [_line(one, "madrs_points", place) for place, one in enumerate(seen.found)]
-    figure = ensemble_figure(
-        middle, lines, quantity="MADRS (points)", doses_h=seen.found[0].course.session_starts_h
-    )
-    heads = _band_heads(seen)
-    table = TableBlock(heads=heads, rows=_band_rows(band), right=tuple(range(1, len(heads))))
-    return Section(
-        title="Over the mechanisms",
-        texts=[NOT_WEIGHTED, _edges_text(band)],
-        figure=to_html(figure),
-        caption="Simulated: one typical patient without expectancy. Thin lines: mechanisms. Band: from the "
-        "lowest to the highest at each time.",
-        tables=[table],
-    )
-
-
-def _chain_html(found: Sequence[Rival]) -> str:
-    from euthymia.plots.chain import ChainPanel, Marks, chain_figure
-    from euthymia.plots.concentrations import to_html
-
-    first: Trajectory = found[0].course
-    panels = [
-        ChainPanel(
-            quantity=title,
-            unit="1",
-            floor=floor,
-            lines=tuple(_line(one, stem, place) for place, one in enumerate(found)),
-        )
-        for stem, title, floor in LINKS
-    ]
-    marks = Marks(doses_h=first.session_starts_h)
-    return to_html(chain_figure(panels, horizon_h=float(first.times_h[-1]), marks=marks))
-
-
-def _line(one: Rival, stem: str, place: int):
-    from euthymia.plots.chain import Line
-
-    return Line(
-        label=one.mechanism.name,
-        times_h=one.course.times_h,
-        median=np.asarray(one.course.values[stem][0]),
-        style=place,
-    )
+    write_whole(asked.report, lambda target: target.write_text(html, encoding="utf-8"))
+    show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
