@@ -18,7 +18,8 @@ from euthymia.model import wiring
 from euthymia.model.parameters import CHAIN_TABLES, DEFAULT_SET, load_parameters
 from euthymia.population.individual import chain_values
 from euthymia.population.patient import Patient
-from euthymia.population.surroundings import DEFAULT_SETTING, EXPECTED_CLASSES, settings
+from euthymia.population.settings import DEFAULT_SETTING, settings
+from euthymia.population.surroundings import EXPECTED_CLASSES
 from euthymia.tables import list_files, read_table, read_text
 from euthymia.units import unit_in_name
 
@@ -282,8 +283,9 @@ THERAPIES, ANTIDEPRESSANTS = read_table("therapies.csv"), read_table("antidepres
 
 
 def test_settings_say_what_is_believed_from_nothing_to_certainty():
-    beliefs = {name: float(row["belief_fraction"]) for name, row in settings().items()}
-    assert beliefs == {"open": 1.0, "saline": 0.5, "midazolam": 0.5, "none": 0.0}
+    beliefs = {name: float(row["prior_belief_fraction"]) for name, row in settings().items()}
+    blind = dict.fromkeys(("saline", "midazolam", "nasal_placebo", "anaesthesia"), 0.5)
+    assert beliefs == {"open": 1.0, **blind, "admission": 1.0, "none": 0.0}
     assert DEFAULT_SETTING in beliefs
     assert all(row["meaning"] and row["note"] and row["tag"] == "assumed" for row in settings().values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
-from euthymia.model.chain import FINENESS, Course, Pulse, solve_chain
+from euthymia.model.chain import FINENESS, Pulse, solve_chain
 from euthymia.model.concentrations import session_starts_h
 from euthymia.model.mechanisms import mechanisms
 from euthymia.model.parameters import ParameterSet, load_parameters
@@ -20,9 +21,10 @@ from euthymia.model.pk import Given
 from euthymia.population.individual import chain_values, individual_values
 from euthymia.population.patient import Patient
 from euthymia.population.request import is_ketamine_dose
+from euthymia.population.settings import find_setting
 from euthymia.population.simulate import Life, simulate
 from euthymia.population.summary import change
-from euthymia.population.surroundings import belief_of, learning_of, mood_noise, occupancy_of, visits_of
+from euthymia.population.surroundings import life_events, midazolam_of, mood_noise, surround
 
 Array = NDArray[np.float64]
 
@@ -107,24 +109,21 @@ def assemble(
     doses = [dose for dose in plan.doses(weights) if is_ketamine_dose(dose)] if plan else []
     given = tuple(Given(dose) for dose in doses)
     chain = chain_values(chosen, people, numbers=numbers, seed=1)
-    chain["expectancy.belief_to_be_on_drug_fraction"] = np.asarray(belief_of(setting))
+    chain |= {name: np.asarray(value) for name, value in find_setting(setting).values().items()}
     chain |= dict(values or {})
     start_h = min([0.0, *(start for start, _ in plan.items)]) if plan else 0.0
-    noise_days, noise_logit = None, None
-    if is_noisy and numbers is not None:
-        noise_days, noise_logit = mood_noise(chain, numbers, 1, start_h=start_h, end_h=days * 24.0)
-    saturation_h = float(chain["belief.session_saturation_h"])
-    course = Course(
+    span = {"start_h": start_h, "end_h": days * 24.0}
+    is_many = numbers is not None
+    course = replace(
+        surround(plan, find_setting(setting), chain, taken=life.taken, **span),
         given=given,
+        midazolam=midazolam_of(plan, weights) if plan else (),
         factors=factors,
         sessions_h=tuple(session_starts_h(given)),
-        visits_h=visits_of(plan) if plan else (),
-        learning=learning_of(plan, saturation_h=saturation_h) if plan else (),
-        occupancy=occupancy_of(plan) if plan else (),
         stress=life.stress,
         inflammation=life.inflammation,
-        noise_days=noise_days,
-        noise_logit=noise_logit,
+        mood_noise=mood_noise(chain, numbers, 1, **span) if is_noisy and is_many else None,
+        events=life_events(chain, numbers, 1, **span) if life.has_events and is_many else None,
     )
     times = np.linspace(start_h, days * 24.0, 200) if times_h is None else np.asarray(times_h, float)
     solution = solve_chain(

@@ -16,13 +16,12 @@ from euthymia.dosing.order import Order
 from euthymia.dosing.regimen import single
 from euthymia.errors import InvalidInputError, UnknownNameError
 from euthymia.model.chain import Learning, Pulse
+from euthymia.population.settings import find_setting, settings
 from euthymia.population.surroundings import (
-    belief_of,
     inert_of,
     learning_of,
     mood_noise,
     occupancy_of,
-    settings,
     visits_of,
 )
 
@@ -190,13 +189,15 @@ def test_two_drugs_at_one_time_are_one_visit():
 
 @pytest.mark.parametrize("name", settings())
 def test_the_belief_of_a_setting_is_that_of_its_row(name: str):
-    assert belief_of(name) == float(settings()[name]["belief_fraction"])
-    assert 0.0 <= belief_of(name) <= 1.0
+    found = find_setting(name)
+    assert found.prior_belief_fraction == float(settings()[name]["prior_belief_fraction"])
+    assert 0.0 <= found.prior_belief_fraction <= 1.0
+    assert found.name == name
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"Unknown setting 'salin'. Did you mean 'saline'"):
-        belief_of("salin")
+        find_setting("salin")
 
 
 # --- what has no effect ------------------------------------------------------------------------------

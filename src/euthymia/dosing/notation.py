@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from euthymia.dosing.canonical import print_regimen
-from euthymia.dosing.drug import Treatment, known_names, plain_name, treatment_names
+from euthymia.dosing.drug import Treatment, find_drug, known_names, plain_name, treatment_names
 from euthymia.dosing.order import AMOUNT_UNIT_OF_RATE, Item, Order, Route, TherapySession
 from euthymia.dosing.regimen import Clause, Phase, Regimen
 from euthymia.dosing.schedule import (
@@ -66,6 +66,8 @@ _ROUTES = {
     **dict.fromkeys(_EXTENDED, Route.ORAL_EXTENDED_RELEASE),
 }
 _ROUTE_WORDS = (*_IV, *_ROUTES)
+_SWALLOWED_CLASSES = ("ssri", "snri")
+"""Classes of drug whose route may be left out, for they are swallowed."""
 
 # Word sequences of patterns, the longest first where one begins another.
 _PATTERN_WORDS: dict[tuple[str, ...], str] = {
@@ -290,7 +292,7 @@ class _Parser(Reader):
         first = self.place
         if amounts is not None and not amounts.is_rate:
             given.update(amount=amounts.values[0], amount_unit=amounts.unit)
-        given["route"] = route = self.route_words()
+        given["route"] = route = self.route_or_default(given["drug"])
         spans["route"] = self.span_from(first)
         if amounts is not None and amounts.is_rate:
             minutes = self.step_minutes(amounts, spans) if route is Route.IV_INFUSION else amounts.minutes
@@ -302,6 +304,19 @@ class _Parser(Reader):
             raise self.error(
                 message=f"'over' belongs to an intravenous infusion. Got it after {route.value!r}."
             )
+
+    def route_or_default(self, drug: str) -> Route:
+        """Return the route; one that comes as tablets only is swallowed where none is written."""
+        is_left_out = self.token.kind == "end" or self.word in (
+            ",",
+            ";",
+            "then",
+            *_SCHEDULE_STARTS,
+            *_TAIL_STARTS,
+        )
+        if is_left_out and find_drug(drug).drug_class in _SWALLOWED_CLASSES:
+            return Route.ORAL
+        return self.route_words()
 
     def route_words(self) -> Route:
         if self.word in _IV:

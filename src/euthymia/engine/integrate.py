@@ -6,8 +6,9 @@ drives are evaluated in: every operation is elementwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -51,6 +52,7 @@ def integrate(
     times_h: Array,
     outputs: Sequence[str] | None,
     jumps: Sequence[Jump] = (),
+    breaks_h: Sequence[float] = (),
     patient_count: int,
     on_progress: Callable[[float], object] | None = None,
 ) -> Solution:
@@ -73,6 +75,9 @@ def integrate(
         Names of outputs and states to return; None for all.
     jumps : sequence of Jump
         Those at one time are applied in the order given.
+    breaks_h : sequence of float
+        Grid points at which a jump may change the drive from there on: no later value of it is asked for
+        before.
     patient_count : int
     on_progress : callable, optional
         Called with the share of steps that are done, now and then.
@@ -88,7 +93,7 @@ def integrate(
     kernel = compile_equations(equations, values)
     start = _initial(equations, initial, patient_count)
     jumps_at = _jumps_by_step(jumps, grid)
-    march = _March(kernel, values, grid, patient_count)
+    march = _March(kernel, values, grid, patient_count, {int(at) for at in np.searchsorted(grid, breaks_h)})
     with np.errstate(all="ignore"):
         record = _Record(kernel, outputs, times, grid, patient_count)
         y = march.jump(start, jumps_at.get(0, []), float(grid[0]))
@@ -189,8 +194,11 @@ def _jumps_by_step(jumps: Sequence[Jump], grid: Array) -> dict[int, list[Any]]:
 class _March:
     """The state of all patients on its way over the grid, and the arrays that a step works in."""
 
-    def __init__(self, kernel: Kernel, parameters: Values, grid: Array, count: int) -> None:
+    def __init__(
+        self, kernel: Kernel, parameters: Values, grid: Array, count: int, breaks: Collection[int] = ()
+    ) -> None:
         self.kernel, self.parameters, self.grid, self.count = kernel, parameters, grid, count
+        self.breaks = breaks
         states = len(kernel.equations.states)
         stages = len(RODAS4.nodes)
         shape = (states, count)
@@ -213,7 +221,7 @@ class _March:
     def run(self, start: Array, drive: Drive, jumps_at: Mapping[int, Sequence[Any]]) -> Iterator[int]:
         """Yield after each step from ``y`` to ``end``; ``y`` holds the last state at last."""
         self.y[:] = start
-        for first, last in _blocks(len(self.grid) - 1, self.count):
+        for first, last in _blocks(len(self.grid) - 1, self.count, self.breaks):
             at_stages, at_starts = self._drive(drive, first, last)
             for step in range(first, last):
                 time = (step - first) * len(_STAGE_TIMES)
@@ -325,11 +333,12 @@ class _March:
         return inputs
 
 
-def _blocks(steps: int, count: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of steps whose drives are evaluated at once."""
+def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of steps whose drives are evaluated at once; none reaches over a break."""
     size = min(max(_NUMBERS_PER_BLOCK // (len(_STAGE_TIMES) * count), 1), _STEPS_PER_BLOCK)
-    for first in range(0, steps, size):
-        yield first, min(first + size, steps)
+    for begin, end in pairwise(sorted({0, *(at for at in breaks if 0 < at < steps), steps})):
+        for first in range(begin, end, size):
+            yield first, min(first + size, end)
 
 
 def _stage_times(grid: Array) -> tuple[Array, Flags]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.dosing.order import Dose
 from euthymia.engine.equations import Drive, Equations
 from euthymia.engine.grid import LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
-from euthymia.engine.linear import respond
+from euthymia.engine.linear import Input, assemble, respond
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.table import Table2
+from euthymia.errors import InvalidInputError
 from euthymia.mechanism.circuit import spectrum, steady
+from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
 from euthymia.model import wiring
 from euthymia.model.parameters import ParameterSet, load_parameters
@@ -36,6 +39,11 @@ CLOSEST_H = 1e-6
 """Grid points closer than this are one."""
 GAMMA_KNOTS = 81
 """Knots a side of the table of the gamma index, which is uncalibrated."""
+NEEDED_BY = {
+    "R.ketamine": ("signalling.r_route_weight_fraction", "signalling.trkb_binding_weight_fraction"),
+    "R.hydroxynorketamine": ("signalling.metabolite_weight_fraction",),
+}
+"""Substances at the site that only some mechanisms read, by the switches that turn these on."""
 TABLE_PATH = "tables/circuit_gain.npy"
 """Samples for the shipped constants, made by ``tools/make_circuit_table.py``."""
 EQUATIONS = Equations(
@@ -49,7 +57,7 @@ EQUATIONS = Equations(
 
 
 class Pulse(NamedTuple):
-    """Something constant from one time to another: a load of stress, an occupancy."""
+    """Something constant from one time to another: a load of stress, an occupancy, care."""
 
     start_h: float
     end_h: float
@@ -65,6 +73,32 @@ class Learning(NamedTuple):
     time_h: float
 
 
+class Visit(NamedTuple):
+    """When a drug is expected, how well the patient is prepared (0-1), and when the verdict on it is made.
+
+    ``verdict_h`` is None where nothing is concluded from what is felt.
+    """
+
+    time_h: float
+    preparation_fraction: float = 0.0
+    verdict_h: float | None = None
+
+
+class Decision(NamedTuple):
+    """At a visit some doses are decided on: ``decide(severity (P,)) -> what is given of them (P,)``."""
+
+    time_h: float
+    slots: tuple[int, ...]
+    decide: Callable[[Array], Array]
+
+
+class Daily(NamedTuple):
+    """Whole days, ascending, (D,), and values of each patient on them, (P, D); linear in between."""
+
+    days: Array
+    values: Array
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """Everything that happens to a batch of patients, on grid points.
@@ -75,33 +109,67 @@ class Course:
         Doses of ketamine; each is a slot.
     factors : array (P, slots) or None
         What each patient gets of each slot: 1 as planned, 0 held or missed. None is 1 for all.
-    sessions_h : tuple of float
-        Starts of dosing sessions.
-    visits_h : tuple of float
+    midazolam : tuple of Dose
+        By vein.
+    sessions_h, ect_h : tuple of float
+        Starts of dosing sessions; electroconvulsive treatments.
+    visits : tuple of Visit
         When a drug is expected, given or not.
-    learning, occupancy, stress, inflammation : tuples
-        Therapy, transporter occupancy, and loads of life beyond the usual.
-    noise_days : array (D,) or None
-        Whole days, ascending, at which ``noise_logit`` (P, D) is known; linear in between.
+    decisions : tuple of Decision
+        Doses that are decided on during the run, by the severity at a visit.
+    learning, preparation, occupancy, anaesthesia, care, stress, inflammation : tuples
+        Therapy, being prepared, transporter occupancy, general anaesthesia, care around the clock, and loads
+        of life beyond the usual.
+    adapted_occupancy_fraction : float
+        Occupancy that the patient is adapted to at the start.
+    mood_noise, events : Daily or None
+        Swings of mood on the logit of severity, and stress by events of each patient's life.
     """
 
     given: tuple[Given, ...] = ()
     factors: Array | None = None
+    midazolam: tuple[Dose, ...] = ()
     sessions_h: tuple[float, ...] = ()
-    visits_h: tuple[float, ...] = ()
+    ect_h: tuple[float, ...] = ()
+    visits: tuple[Visit, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     learning: tuple[Learning, ...] = ()
+    preparation: tuple[Pulse, ...] = ()
     occupancy: tuple[Pulse, ...] = ()
+    anaesthesia: tuple[Pulse, ...] = ()
+    care: tuple[Pulse, ...] = ()
     stress: tuple[Pulse, ...] = ()
     inflammation: tuple[Pulse, ...] = ()
-    noise_days: Array | None = None
-    noise_logit: Array | None = None
+    adapted_occupancy_fraction: float = 0.0
+    mood_noise: Daily | None = None
+    events: Daily | None = None
+
+    @property
+    def pulses(self) -> tuple[Pulse | Learning, ...]:
+        """Everything that lasts from one time to another."""
+        return (
+            *self.learning,
+            *self.preparation,
+            *self.occupancy,
+            *self.anaesthesia,
+            *self.care,
+            *self.stress,
+            *self.inflammation,
+        )
+
+    @property
+    def kinks_h(self) -> Array:
+        """Times at which what is known by the day bends."""
+        known = [24.0 * one.days for one in (self.mood_noise, self.events) if one is not None]
+        return np.unique(np.concatenate(known)) if known else np.zeros(0)
 
 
 class ChainSolution(NamedTuple):
-    """Observables (P, T) by name, and the number of steps."""
+    """Observables (P, T) by name, the number of steps, and what each patient got of each dose (P, slots)."""
 
     values: dict[str, Array]
     steps: int
+    factors: Array | None = None
 
 
 @cache
@@ -161,6 +229,12 @@ def solve_chain(
     on_progress : callable, optional
         Called with the share that is done, now and then.
     """
+    if is_reference and course.decisions:
+        message = (
+            "Doses that are decided on during the run need the engine 'numpy'. Got the reference. "
+            "Solve it with the doses that were given: 'factors'."
+        )
+        raise InvalidInputError(message)
     if is_reference and patient_count > 1:
         everyone = []
         for patient in range(patient_count):
@@ -188,20 +262,28 @@ def solve_chain(
     values = dict(chain_values)
     values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(parameters))
     drive = _Drive(parameters, pk_values, values, course, patient_count)
-    swing = drive.noise(np.array([start_h]))[0][..., 0]
-    states, start = wiring.initial(NUMPY, values, is_well=is_well, mood_noise_logit=swing)
+    swing = _daily(course.mood_noise, np.array([start_h]))[0][..., 0]
+    states, start = wiring.initial(
+        NUMPY,
+        values,
+        is_well=is_well,
+        mood_noise_logit=swing,
+        occupancy_fraction=course.adapted_occupancy_fraction,
+    )
     values |= start
     given = {name: values[name] for name in EQUATIONS.parameters}
     first = {
         name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
     }
     marks = [*_marks(course), *drive.bends_h()]
-    longest_h = LONGEST_STEP_H if course.noise_days is None else LONGEST_WITH_SWINGS_H
-    grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness, longest_h=longest_h), course)
-    jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
+    kinks = course.kinks_h
+    longest_h = LONGEST_WITH_SWINGS_H if len(kinks) else LONGEST_STEP_H
+    grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness, longest_h=longest_h), kinks)
+    jumps = [jump for jump in _jumps(course, drive) if start_h <= jump[0] <= end_h]
     if is_reference:
-        days = [] if course.noise_days is None else [24.0 * float(day) for day in course.noise_days]
-        stops = sorted({start_h, *(mark for mark in (*marks, *days) if start_h < mark < end_h), end_h})
+        stops = sorted(
+            {start_h, *(float(mark) for mark in (*marks, *kinks) if start_h < mark < end_h), end_h}
+        )
         alone = _by_reference(given, first, _Interpolated(drive, grid), times_h, stops, jumps)
         return ChainSolution({name: alone[name] for name in outputs or alone}, len(stops) - 1)
     found = integrate(
@@ -213,10 +295,11 @@ def solve_chain(
         times_h=times_h,
         outputs=outputs,
         jumps=jumps,
+        breaks_h=[one.time_h for one in course.decisions],
         patient_count=patient_count,
         on_progress=on_progress,
     )
-    return ChainSolution(found.values, found.steps)
+    return ChainSolution(found.values, found.steps, drive.factors)
 
 
 def _by_reference(
@@ -254,9 +337,17 @@ def _course_of(course: Course, patient: int) -> Course:
     return replace(
         course,
         given=given,
+        midazolam=tuple(
+            replace(dose, amount_umol=np.atleast_1d(dose.amount_umol)[one]) for dose in course.midazolam
+        ),
         factors=None if course.factors is None else course.factors[one],
-        noise_logit=None if course.noise_logit is None else course.noise_logit[one],
+        mood_noise=None if course.mood_noise is None else _of_one(course.mood_noise, one),
+        events=None if course.events is None else _of_one(course.events, one),
     )
+
+
+def _of_one(known: Daily, patients: slice) -> Daily:
+    return Daily(known.days, known.values[patients])
 
 
 def gamma_index(
@@ -282,35 +373,52 @@ def _gamma_table(constants: tuple[float, ...]) -> Table2:
 
 def _marks(course: Course) -> list[float]:
     """Return every time at which something jumps or bends for all patients."""
-    found = [*course.sessions_h, *course.visits_h]
-    for given in course.given:
-        dose = given.dose
+    found = [*course.sessions_h, *course.ect_h, *(one.time_h for one in course.decisions)]
+    for visit in course.visits:
+        found += [visit.time_h, *(() if visit.verdict_h is None else (visit.verdict_h,))]
+    for dose in (*(one.dose for one in course.given), *course.midazolam):
         found += [dose.start_h, dose.start_h + dose.duration_h]
-    for pulse in (*course.learning, *course.occupancy, *course.stress, *course.inflammation):
+    for pulse in course.pulses:
         found += [pulse.start_h, pulse.end_h]
     return found
 
 
-def _with_kinks(grid: Array, course: Course) -> Array:
-    """Return a grid that also has the days at which the swings of mood bend; these need no short steps."""
-    if course.noise_days is None:
+def _with_kinks(grid: Array, kinks_h: Array) -> Array:
+    """Return a grid that also has the days at which life and mood bend; these need no short steps."""
+    days = kinks_h[(kinks_h > grid[0]) & (kinks_h < grid[-1])]
+    if not len(days):
         return grid
-    days = 24.0 * course.noise_days
-    days = days[(days > grid[0]) & (days < grid[-1])]
     after = grid[np.searchsorted(grid, days)]
     before = grid[np.searchsorted(grid, days) - 1]
     apart = np.minimum(after - days, days - before) > CLOSEST_H
     return np.unique(np.concatenate([grid, days[apart]]))
 
 
-def _jumps(course: Course) -> list[tuple[float, Callable[..., Any]]]:
-    sessions = [(time, wiring.at_session) for time in course.sessions_h]
-    visits = [(time, wiring.at_visit) for time in course.visits_h]
-    return sorted([*sessions, *visits], key=lambda jump: jump[0])
+def _jumps(course: Course, drive: _Drive) -> list[tuple[float, Callable[..., Any]]]:
+    found: list[tuple[float, Callable[..., Any]]] = [
+        (one.time_h, partial(_decide, drive=drive, decision=one)) for one in course.decisions
+    ]
+    found += [(time, wiring.at_session) for time in course.sessions_h]
+    found += [(time, wiring.at_ect) for time in course.ect_h]
+    for visit in course.visits:
+        prepared = partial(wiring.at_visit, preparation_fraction=visit.preparation_fraction)
+        found.append((visit.time_h, prepared))
+        if visit.verdict_h is not None:
+            found.append((visit.verdict_h, wiring.after_visit))
+    return sorted(found, key=lambda jump: jump[0])
+
+
+def _decide(
+    m: Any, state: Mapping[str, Any], parameter: Mapping[str, Any], *, drive: _Drive, decision: Decision
+) -> dict[str, Any]:
+    """Decide on doses by the severity now; no state jumps."""
+    del m, parameter
+    drive.give(decision.slots, decision.decide(np.array(state["severity.severity_fraction"])))
+    return {}
 
 
 class _Drive:
-    """Drug at the site, therapy, antidepressant, life and chance as functions of time."""
+    """Drugs at their sites, therapy, care, life and chance as functions of time."""
 
     def __init__(
         self,
@@ -320,57 +428,78 @@ class _Drive:
         course: Course,
         patient_count: int,
     ) -> None:
-        self.course, self.count = course, patient_count
-        self.system = None
-        if course.given:
-            self.system, self.inputs, self.readings = _site_model(
-                parameters, pk_values, chain_values, course, patient_count
-            )
+        self.parameters, self.pk_values, self.chain_values = parameters, pk_values, chain_values
+        self.course, self.count, self.factors = course, patient_count, course.factors
+        if course.decisions:
+            slots = (patient_count, len(course.given))
+            self.factors = np.ones(slots) if self.factors is None else self.factors.copy()
+        self.drugs = self._systems()
+
+    def _systems(self) -> list[Any]:
+        """Return linear systems with their inputs and readings: ketamine, midazolam, or neither."""
+        found = []
+        if self.course.given:
+            course = replace(self.course, factors=self.factors)
+            found.append(_site_model(self.parameters, self.pk_values, self.chain_values, course, self.count))
+        if self.course.midazolam:
+            found.append(_midazolam_model(self.chain_values, self.course.midazolam, self.count))
+        return found
+
+    def give(self, slots: Sequence[int], factor: Array) -> None:
+        """Set what each patient gets of some doses that are still to come."""
+        if self.factors is None:
+            raise RuntimeError("no decisions were announced")
+        self.factors[:, list(slots)] = factor[:, None]
+        self.drugs = self._systems()
 
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
         values, slopes = self._drug(times_h)
         course = self.course
         for name, pulses in (
             ("occupancy_fraction", course.occupancy),
+            ("anaesthesia_fraction", course.anaesthesia),
+            ("care_fraction", course.care),
+            ("preparation_fraction", course.preparation),
             ("extra_stress_relative", course.stress),
             ("extra_inflammation_relative", course.inflammation),
         ):
             values[name] = _steps(pulses, times_h, is_left)
             slopes[name] = np.zeros(len(times_h))
         values["learning_relative"], slopes["learning_relative"] = _taught(course.learning, times_h, is_left)
-        values["mood_noise_logit"], slopes["mood_noise_logit"] = self.noise(times_h)
+        values["mood_noise_logit"], slopes["mood_noise_logit"] = _daily(course.mood_noise, times_h)
+        if course.events is not None:
+            met, slopes["extra_stress_relative"] = _daily(course.events, times_h)
+            values["extra_stress_relative"] = values["extra_stress_relative"] + met
         return values, slopes
 
     def bends_h(self) -> list[float]:
         """Return when what is absorbed starts and ends, where that is the same for all patients."""
-        if self.system is None:
-            return []
-        edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in self.inputs]
+        inputs = [one for _, given, _ in self.drugs for one in given]
+        edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in inputs]
         return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
 
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        names = ("s_equivalents_site_umol_per_L", "s_ketamine_site_umol_per_L")
         nothing = np.zeros(len(times_h))
-        if self.system is None:
-            return dict.fromkeys(names, nothing), dict.fromkeys(names, nothing)
+        values: dict[str, Array] = dict.fromkeys((*wiring.SITES, "midazolam_site_umol_per_L"), nothing)
+        slopes = dict(values)
         unique, back = np.unique(times_h, return_inverse=True)
-        found = respond(self.system, self.inputs, unique, self.readings).values
-        values = {name: np.maximum(found[name], 0.0)[:, back] for name in names if name in found}
-        slopes = {name: found[f"{name}.slope"][:, back] for name in names if name in found}
-        for name in names:
-            values.setdefault(name, nothing)
-            slopes.setdefault(name, nothing)
+        for system, inputs, readings in self.drugs:
+            found = respond(system, inputs, unique, readings).values
+            for name in values.keys() & found.keys():
+                values[name] = np.maximum(found[name], 0.0)[:, back]
+                slopes[name] = found[f"{name}.slope"][:, back]
         return values, slopes
 
-    def noise(self, times_h: Array) -> tuple[Array, Array]:
-        """Return the swings of mood and their slopes, (P, T), or (T,) of zeros."""
-        days, swings = self.course.noise_days, self.course.noise_logit
-        if days is None or swings is None:
-            return np.zeros(len(times_h)), np.zeros(len(times_h))
-        place = np.clip(np.searchsorted(24.0 * days, times_h, side="right") - 1, 0, len(days) - 2)
-        share = times_h / 24.0 - days[place]
-        step = swings[:, place + 1] - swings[:, place]
-        return swings[:, place] + step * share, step / 24.0
+
+def _daily(known: Daily | None, times_h: Array) -> tuple[Array, Array]:
+    """Return what is known by the day and its slope, (P, T), or (T,) of zeros."""
+    if known is None:
+        return np.zeros(len(times_h)), np.zeros(len(times_h))
+    days, values = known
+    place = np.clip(np.searchsorted(24.0 * days, times_h, side="right") - 1, 0, len(days) - 2)
+    share = times_h / 24.0 - days[place]
+    step = values[:, place + 1] - values[:, place]
+    return values[:, place] + step * share, step / 24.0
 
 
 class _Interpolated:
@@ -424,11 +553,16 @@ def _site_model(
     site = wiring.record(brain.Parameters, "site", chain_values)
     parts = parts_of([one.dose.drug for one in given])
     potency = brain.potencies(site)
+    named = {"S.ketamine": "s_ketamine_site_umol_per_L"} | {
+        substance: f"{substance.lower().replace('.', '_')}_site_umol_per_L"
+        for substance, fields in NEEDED_BY.items()
+        if any(chain_values[field] for field in fields)
+    }
     substances = [
         f"{part}.{kind}"
         for part in parts
         for kind in ("ketamine", "norketamine", "hydroxynorketamine")
-        if np.any(np.asarray(potency[f"{part}.{kind}"]) > 0)
+        if f"{part}.{kind}" in named or np.any(np.asarray(potency[f"{part}.{kind}"]) > 0)
     ]
     readings: dict[str, dict[str, Any]] = {}
 
@@ -445,12 +579,28 @@ def _site_model(
                 for node, weight in weights[substance].items():
                     total[node] = total.get(node, 0.0) + potency[substance] * weight
             readings[f"s_equivalents_site_umol_per_L{ending}"] = total
-            if "S.ketamine" in weights:
-                readings[f"s_ketamine_site_umol_per_L{ending}"] = dict(weights["S.ketamine"])
+            for substance, name in named.items():
+                if substance in weights:
+                    readings[f"{name}{ending}"] = dict(weights[substance])
         return flows
 
     model = wire_pk(parameters, pk_values, given, patient_count=count, extend=extend)
     return model.system, model.inputs, readings
+
+
+def _midazolam_model(chain_values: Mapping[str, Any], doses: Sequence[Dose], count: int) -> Any:
+    """Return the linear system of midazolam, its inputs, and what is read off its site."""
+    parameters = wiring.record(midazolam.Parameters, "midazolam", chain_values)
+    inputs = [
+        Input(
+            midazolam.CENTRAL,
+            np.broadcast_to(np.asarray(dose.amount_umol, float), (count,)),
+            dose.start_h,
+            dose.duration_h,
+        )
+        for dose in doses
+    ]
+    return assemble(midazolam.flows(parameters), count), inputs, midazolam.readings(parameters)
 
 
 def _scaled(dose: Any, factor: Array) -> Any:

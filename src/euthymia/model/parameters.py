@@ -13,7 +13,7 @@ from euthymia.tables import Row, number, read_table
 
 Distribution = Literal["fixed", "lognormal", "logitnormal", "normal"]
 DEFAULT_SET = "composed"
-CHAIN_TABLES = ("receptor", "circuit", "plasticity", "comparators", "symptoms", "acute")
+CHAIN_TABLES = ("receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
 """Tables of everything behind the pharmacokinetics, one a folder of biology."""
 
 

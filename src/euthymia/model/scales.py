@@ -14,6 +14,12 @@ from euthymia.errors import unknown
 from euthymia.mechanism.symptoms.scales import Map
 from euthymia.tables import list_files, read_text
 
+LATENT = {
+    "mood": ("severity_fraction", "severity_fraction"),
+    "ideation": ("suicidal_ideation_fraction", "ideation_fraction"),
+}
+"""Observable that scales of a kind map, and what their knots are called in the files."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remission:
@@ -27,11 +33,15 @@ class Remission:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """A scale of mood: how it is scored, how it sees severity, and what counts as response and remission."""
+    """A scale of mood or ideation: how it is scored, what it sees, what counts as response and remission.
+
+    ``latent`` is the observable that it maps.
+    """
 
     name: str
     full_name: str
     variable: str
+    latent: str
     rater: str
     item_count: int
     map: Map
@@ -48,10 +58,15 @@ class Scale:
 
 @cache
 def scales() -> Mapping[str, Scale]:
-    """Return every scale of mood by its name, MADRS first."""
+    """Return every scale of mood by its name, MADRS first, then those of ideation."""
     read = [tomllib.loads(read_text(path)) for path in list_files("scales", ".toml")]
-    moods = [_scale(one) for one in read if one["kind"] == "mood"]
-    return {one.name: one for one in sorted(moods, key=lambda one: (one.name != "MADRS", one.name))}
+    found = [_scale(one) for one in read if one["kind"] in LATENT]
+    latent = tuple(variable for variable, _ in LATENT.values())
+
+    def place(one: Scale) -> tuple[int, bool, str]:
+        return latent.index(one.latent), one.name != "MADRS", one.name
+
+    return {one.name: one for one in sorted(found, key=place)}
 
 
 def find_scale(name: str) -> Scale:
@@ -80,14 +95,16 @@ def _plain(name: str) -> str:
 
 def _scale(one: Mapping[str, Any]) -> Scale:
     anchors = one["anchors"]
+    latent, knots = LATENT[one["kind"]]
     return Scale(
         name=one["id"],
         full_name=one["full_name"],
         variable=one["variable"],
+        latent=latent,
         rater=one["rater"],
         item_count=one["item_count"],
         map=Map(
-            severity_fraction=np.array(anchors["severity_fraction"], float),
+            latent_fraction=np.array(anchors[knots], float),
             points=np.array(anchors["points"], float),
             noise_sd_points=float(one["rating_noise"]["sd_points"]),
             minimum_points=float(one["minimum"]),
@@ -102,7 +119,7 @@ def _scale(one: Mapping[str, Any]) -> Scale:
                 status=cut["status"],
                 source=cut["source"],
             )
-            for cut in one["remission"]
+            for cut in one.get("remission", ())
         ),
         bands=tuple(
             (band["label"], float(band["from"]), float(band["to"])) for band in one["severity_bands"]

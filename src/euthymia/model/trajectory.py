@@ -77,7 +77,8 @@ class Metrics:
 class Trajectory:
     """What a patient, or many, go through: ``values[name]`` is (P, T) at ``times_h`` (T,).
 
-    Concentrations are in umol/L, everything else in the unit of ``variables.csv``.
+    Concentrations are in umol/L, everything else in the unit of ``variables.csv``. ``given_fraction`` is what
+    each patient got of each dose of ketamine, (P, doses): 1 as planned; None where that is so for all.
 
     Indexing takes a variable by any of its names: ``trajectory["ketamine_arterial"]``.
     """
@@ -91,6 +92,12 @@ class Trajectory:
     provenance: Provenance
     certificate: Certificate
     warnings: tuple[str, ...]
+    given_fraction: Array | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Numbers of the patients, which key their draws; the typical patient is 1."""
+        return np.array([int(label) if label.isdigit() else 1 for label in self.patients])
 
     def __repr__(self) -> str:
         made, count = self.provenance, len(self.patients)
@@ -129,6 +136,7 @@ class Trajectory:
             },
             bioavailable_fraction=self.bioavailable_fraction[one],
             patients=(label,),
+            given_fraction=None if self.given_fraction is None else self.given_fraction[one],
         )
 
     def __getitem__(self, name: str) -> Array:

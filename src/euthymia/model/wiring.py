@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from euthymia.mechanism.acute import cardiovascular, discomfort, dissociation, sedation
 from euthymia.mechanism.circuit import surge
-from euthymia.mechanism.comparators import ssri
+from euthymia.mechanism.comparators import ect, gaba, ssri
+from euthymia.mechanism.network import coupling
 from euthymia.mechanism.plasticity import signalling, stress, synapses
 from euthymia.mechanism.receptor import nmda
-from euthymia.mechanism.symptoms import belief, expectancy, severity
+from euthymia.mechanism.symptoms import belief, expectancy, ideation, severity
 
 Values = Mapping[str, Any]
 
@@ -31,6 +32,7 @@ class Start(NamedTuple):
     """What the untreated episode fixes for a person: the offset of severity, and what to compare with."""
 
     offset_logit: Any
+    ideation_offset_logit: Any
     belief_fraction: Any
     plasticity_fraction: Any
     deficit_relative: Any
@@ -44,34 +46,57 @@ LAYERS: dict[str, ModuleType] = {
     "prefrontal": synapses,
     "hippocampus": synapses,
     "ssri": ssri,
+    "ect": ect,
     "belief": belief,
     "expectancy": expectancy,
     "severity": severity,
+    "ideation": ideation,
     "dissociation": dissociation,
     "cardiovascular": cardiovascular,
     "sedation": sedation,
     "discomfort": discomfort,
 }
 """Each layer with a state, by the name that its parameters and states begin with."""
+STATELESS: dict[str, ModuleType] = {"gaba": gaba, "network": coupling}
+"""Layers that follow at once, by the name that their parameters begin with."""
 REGIONS = ("prefrontal", "hippocampus")
-DRIVES = (
+SITES = (
     "s_equivalents_site_umol_per_L",
     "s_ketamine_site_umol_per_L",
+    "r_ketamine_site_umol_per_L",
+    "r_hydroxynorketamine_site_umol_per_L",
+)
+"""Unbound ketamine and metabolites at the site of action; the first in units of S-ketamine's potency."""
+DRIVES = (
+    *SITES,
+    "midazolam_site_umol_per_L",
+    "anaesthesia_fraction",
     "learning_relative",
+    "preparation_fraction",
     "occupancy_fraction",
+    "care_fraction",
     "extra_stress_relative",
     "extra_inflammation_relative",
     "mood_noise_logit",
 )
-"""What comes from outside as a function of time: drug at the site, therapy, antidepressant, life, chance."""
+"""What comes from outside as a function of time: drugs at their sites, therapy, care, life, chance."""
 CIRCUIT_TABLE = "circuit.gain_table"
 STRUCTURAL = (
     "receptor.trapping_share_fraction",
     "signalling.disinhibition_weight_fraction",
     "signalling.direct_weight_fraction",
     "signalling.trapping_weight_fraction",
+    "signalling.trkb_binding_weight_fraction",
+    "signalling.metabolite_weight_fraction",
+    "signalling.r_route_weight_fraction",
+    "signalling.opioid_share_fraction",
+    "signalling.opioid_block_fraction",
+    "signalling.mtorc1_bypass_fraction",
     "signalling.drive_exponent",
     "signalling.trkb_block_fraction",
+    "severity.bistability_fraction",
+    "gaba.anaesthetic_gain_relative",
+    "network.sign_relative",
     "prefrontal.stabilisation_by_therapy_relative",
     "prefrontal.homeostasis_rate_per_h",
     "hippocampus.stabilisation_by_therapy_relative",
@@ -89,7 +114,8 @@ def parameter_names() -> tuple[str, ...]:
     """Return everything that the equations read beside states and drives."""
     own = [f"{name}.{field}" for name, layer in LAYERS.items() for field in layer.Parameters._fields]
     shares = [f"circuit.{field}" for field in Shares._fields]
-    return (*own, *shares, CIRCUIT_TABLE, *(f"start.{field}" for field in Start._fields))
+    others = [f"{name}.{field}" for name, layer in STATELESS.items() for field in layer.Parameters._fields]
+    return (*own, *shares, *others, CIRCUIT_TABLE, *(f"start.{field}" for field in Start._fields))
 
 
 def record(kind: Any, layer: str, values: Values) -> Any:
@@ -101,6 +127,7 @@ class Fast(NamedTuple):
     """Everything that follows at once from states, drives and parameters."""
 
     receptor: nmda.Outputs
+    gaba: gaba.Outputs
     circuit_gain_relative: Any
     surge: surge.Outputs
     signalling: signalling.Outputs
@@ -108,6 +135,7 @@ class Fast(NamedTuple):
     hippocampus: synapses.Outputs
     belief: belief.Outputs
     dissociation: dissociation.Outputs
+    sedation: sedation.Outputs
 
 
 class Layers(NamedTuple):
@@ -126,6 +154,7 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
     start = record(Start, "start", parameter)
     loads, adapted = x["stress"], x["ssri"].adaptation_fraction
     learning, site = drive["learning_relative"], drive["s_ketamine_site_umol_per_L"]
+    midazolam, anaesthesia = drive["midazolam_site_umol_per_L"], drive["anaesthesia_fraction"]
 
     given: dict[str, Any] = {
         "receptor": nmda.Inputs(drive["s_equivalents_site_umol_per_L"]),
@@ -135,17 +164,23 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
             belief_fraction=x["belief"].belief_fraction,
         ),
         "ssri": ssri.Inputs(drive["occupancy_fraction"]),
-        "dissociation": dissociation.Inputs(site),
+        "dissociation": dissociation.Inputs(site, anaesthesia),
         "cardiovascular": cardiovascular.Inputs(site),
-        "sedation": sedation.Inputs(site),
-        "discomfort": discomfort.Inputs(site),
+        "sedation": sedation.Inputs(site, midazolam, anaesthesia),
+        "discomfort": discomfort.Inputs(site, drive["preparation_fraction"]),
     }
     block = nmda.outputs(m, x["receptor"], given["receptor"], p["receptor"])
     shares = record(Shares, "circuit", parameter)
-    gain = m.table2(
+    interneuron_block = shares.interneuron_nmda_share * block.interneuron_block_fraction
+    inhibition = gaba.outputs(
+        m,
+        gaba.Inputs(midazolam, anaesthesia, interneuron_block),
+        record(gaba.Parameters, "gaba", parameter),
+    )
+    gain = inhibition.circuit_factor_relative * m.table2(
         parameter[CIRCUIT_TABLE],
         shares.pyramidal_nmda_share * block.pyramidal_block_fraction,
-        shares.interneuron_nmda_share * block.interneuron_block_fraction,
+        interneuron_block,
     )
     given["surge"] = surge.Inputs(gain)
     released = surge.outputs(m, x["surge"], given["surge"], p["surge"])
@@ -153,6 +188,9 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
         surge_relative=released.surge_relative,
         pyramidal_block_fraction=block.pyramidal_block_fraction,
         trapped_block_fraction=x["receptor"].trapped_block_fraction,
+        s_ketamine_site_umol_per_L=site,
+        r_ketamine_site_umol_per_L=drive["r_ketamine_site_umol_per_L"],
+        r_hydroxynorketamine_site_umol_per_L=drive["r_hydroxynorketamine_site_umol_per_L"],
         stress_relative=loads.stress_relative,
         inflammation_relative=loads.inflammation_relative,
         ssri_adaptation_fraction=adapted,
@@ -181,17 +219,31 @@ def connect(m: Any, state: Values, drive: Values, parameter: Values) -> Layers:
         belief_fraction=x["belief"].belief_fraction,
         ampa_fraction=x["signalling"].ampa_fraction,
         expectancy_fraction=x["expectancy"].fast_fraction + x["expectancy"].slow_fraction,
+        care_fraction=drive["care_fraction"],
+        ect_logit=p["ect"].weight_logit * x["ect"].effect_fraction,
         mood_noise_logit=drive["mood_noise_logit"],
         offset_logit=start.offset_logit,
     )
+    given["ideation"] = ideation.Inputs(
+        severity_fraction=x["severity"].severity_fraction,
+        ampa_fraction=x["signalling"].ampa_fraction,
+        extra_stress_relative=drive["extra_stress_relative"],
+        care_fraction=drive["care_fraction"],
+        offset_logit=start.ideation_offset_logit,
+    )
+    felt = dissociation.outputs(m, x["dissociation"], given["dissociation"], p["dissociation"])
+    calm = sedation.outputs(m, x["sedation"], given["sedation"], p["sedation"])
+    given["expectancy"] = expectancy.Inputs(felt.cadss_points, calm.drowsiness_fraction)
     fast = Fast(
         receptor=block,
+        gaba=inhibition,
         circuit_gain_relative=gain,
         surge=released,
         signalling=signals,
         **regions,
         belief=belief.outputs(m, x["belief"], given["belief"], p["belief"]),
-        dissociation=dissociation.outputs(m, x["dissociation"], given["dissociation"], p["dissociation"]),
+        dissociation=felt,
+        sedation=calm,
     )
     return Layers(states=x, parameters=p, inputs=given, fast=fast)
 
@@ -219,7 +271,17 @@ def outputs(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str
     felt, calm = fast.dissociation, x["sedation"].depth_fraction
     start = record(Start, "start", parameter)
     body = cardiovascular.outputs(m, x["cardiovascular"], p["cardiovascular"])
-    discomforts = discomfort.outputs(m, x["discomfort"], p["discomfort"])
+    discomforts = discomfort.outputs(m, x["discomfort"], now.inputs["discomfort"], p["discomfort"])
+    coupled = coupling.outputs(
+        m,
+        coupling.Inputs(
+            deficit_relative=now.inputs["severity"].deficit_relative,
+            belief_fraction=x["belief"].belief_fraction,
+            ampa_fraction=x["signalling"].ampa_fraction,
+            s_ketamine_site_umol_per_L=drive["s_ketamine_site_umol_per_L"],
+        ),
+        record(coupling.Parameters, "network", parameter),
+    )
     read = severity.read_outs(
         severity.ReadOutInputs(
             belief_fraction=x["belief"].belief_fraction,
@@ -239,10 +301,14 @@ def outputs(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str
     return {
         "s_equivalents_site_umol_per_L": drive["s_equivalents_site_umol_per_L"],
         "s_ketamine_site_umol_per_L": drive["s_ketamine_site_umol_per_L"],
+        "r_ketamine_site_umol_per_L": drive["r_ketamine_site_umol_per_L"],
+        "r_hydroxynorketamine_site_umol_per_L": drive["r_hydroxynorketamine_site_umol_per_L"],
+        "midazolam_site_umol_per_L": drive["midazolam_site_umol_per_L"],
         "nmda_block_interneuron_fraction": fast.receptor.interneuron_block_fraction,
         "nmda_block_pyramidal_fraction": fast.receptor.pyramidal_block_fraction,
         "nmda_trapped_fraction": x["receptor"].trapped_block_fraction,
         "sert_occupancy_fraction": drive["occupancy_fraction"],
+        "gaba_gain_relative": fast.gaba.inhibition_gain_relative,
         "circuit_gain_relative": fast.circuit_gain_relative,
         "glutamate_surge_relative": x["surge"].glutamate_relative,
         "glutamate_adaptation_relative": x["surge"].adaptation_relative,
@@ -264,9 +330,14 @@ def outputs(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str
         "learning_relative": drive["learning_relative"],
         "negative_belief_fraction": x["belief"].belief_fraction,
         "expectancy_fraction": now.inputs["severity"].expectancy_fraction,
+        "belief_to_be_on_drug_fraction": x["expectancy"].belief_fraction,
+        "ect_effect_fraction": x["ect"].effect_fraction,
+        "care_fraction": drive["care_fraction"],
         "mood_noise_logit": drive["mood_noise_logit"],
         "severity_fraction": x["severity"].severity_fraction,
+        "suicidal_ideation_fraction": x["ideation"].ideation_fraction,
         **read._asdict(),
+        **coupled._asdict(),
         "dissociation_fraction": felt.intensity_fraction,
         "cadss_points": felt.cadss_points,
         "depersonalisation_fraction": felt.depersonalisation_fraction,
@@ -277,28 +348,52 @@ def outputs(m: Any, state: Values, drive: Values, parameter: Values) -> dict[str
         "dissociation_tolerance_relative": x["dissociation"].tolerance_relative,
         **body._asdict(),
         "sedation_fraction": calm,
-        "moaas_points": sedation.outputs(m, x["sedation"]).moaas_points,
+        **fast.sedation._asdict(),
         **discomforts._asdict(),
     }
 
 
-def at_visit(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
-    """Return what a visit at which a drug is expected changes."""
+def at_visit(
+    m: Any, state: Values, parameter: Values, *, preparation_fraction: float = 0.0
+) -> dict[str, Any]:
+    """Return what arriving at a visit at which a drug is expected changes."""
     del m
-    before = record(expectancy.State, "expectancy", state)
-    after = expectancy.after_visit(before, record(expectancy.Parameters, "expectancy", parameter))
-    return {f"expectancy.{field}": value for field, value in after._asdict().items()}
+    before, p = _of("expectancy", expectancy, state, parameter)
+    return _named("expectancy", expectancy.at_visit(before, p, preparation_fraction))
+
+
+def after_visit(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
+    """Return what people make of what they felt at a visit."""
+    return _named("expectancy", expectancy.after_visit(m, *_of("expectancy", expectancy, state, parameter)))
+
+
+def at_ect(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
+    """Return what an electroconvulsive treatment changes."""
+    del m
+    return _named("ect", ect.after_treatment(*_of("ect", ect, state, parameter)))
+
+
+def _of(name: str, layer: ModuleType, state: Values, parameter: Values) -> tuple[Any, Any]:
+    return record(layer.State, name, state), record(layer.Parameters, name, parameter)
+
+
+def _named(name: str, values: Any) -> dict[str, Any]:
+    return {f"{name}.{field}": value for field, value in values._asdict().items()}
 
 
 def at_session(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
     """Return what the start of a dosing session changes: its exposure counts from 0."""
     del m, parameter
-    after = discomfort.at_session(record(discomfort.State, "discomfort", state))
-    return {f"discomfort.{field}": value for field, value in after._asdict().items()}
+    return _named("discomfort", discomfort.at_session(record(discomfort.State, "discomfort", state)))
 
 
 def initial(
-    m: Any, parameter: Values, *, is_well: bool = False, mood_noise_logit: Any = 0.0
+    m: Any,
+    parameter: Values,
+    *,
+    is_well: bool = False,
+    mood_noise_logit: Any = 0.0,
+    occupancy_fraction: float = 0.0,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the states before treatment and what the untreated episode fixes.
 
@@ -315,6 +410,9 @@ def initial(
     is_well : bool
     mood_noise_logit : value
         The swing at the start.
+    occupancy_fraction : float
+        By an antidepressant that has been taken for months: serotonin, BDNF and synapses are adapted to it,
+        and the person is in the episode nevertheless.
 
     Returns
     -------
@@ -323,37 +421,43 @@ def initial(
     """
     p = {name: record(layer.Parameters, name, parameter) for name, layer in LAYERS.items()}
     severe = p["severity"].episode_severity_fraction
-    ill = _rest(m, p, severe)
+    ill = _rest(m, p, severe, occupancy_fraction)
     push = severity.pressure(_pressure_inputs(ill), p["severity"])
     start = Start(
         offset_logit=severity.logit(m, severe) - push,
+        ideation_offset_logit=ideation.offset(m, severe, p["ideation"]),
         belief_fraction=ill["belief"].belief_fraction,
         plasticity_fraction=p["belief"].resting_plasticity_fraction * ill["free_gate"],
         deficit_relative=ill["deficit"],
     )
-    rest = _well(m, p, start) if is_well else ill
-    states = {name: rest[name] for name in LAYERS}
+    rest = _well(m, p, start, occupancy_fraction) if is_well else ill
     lived = severity.logit(m, rest["severity"].severity_fraction) + mood_noise_logit
-    states["severity"] = severity.State(1.0 / (1.0 + m.exp(-lived)))
-    named = {
-        f"{name}.{field}": value for name, one in states.items() for field, value in one._asdict().items()
+    mood = severity.State(1.0 / (1.0 + m.exp(-lived)))
+    thoughts = ideation.Inputs(mood.severity_fraction, 0.0, 0.0, 0.0, start.ideation_offset_logit)
+    states = {
+        **{name: rest[name] for name in LAYERS if name in rest},
+        "severity": mood,
+        "ideation": ideation.State(ideation.target(m, thoughts, p["ideation"])),
     }
-    return named, {f"start.{field}": value for field, value in start._asdict().items()}
+    named: dict[str, Any] = {}
+    for name, one in states.items():
+        named |= _named(name, one)
+    return named, _named("start", start)
 
 
 ROUNDS_TO_WELL = 400
 
 
-def _well(m: Any, p: Mapping[str, Any], start: Start) -> dict[str, Any]:
+def _well(m: Any, p: Mapping[str, Any], start: Start, occupancy_fraction: float) -> dict[str, Any]:
     """Follow mood and belief from no negative belief to where they rest, under the loads of usual life."""
-    rest = _rest(m, p, 0.0 * start.offset_logit)
+    rest = _rest(m, p, 0.0 * start.offset_logit, occupancy_fraction)
     for _ in range(ROUNDS_TO_WELL):
         y = severity.pressure(_pressure_inputs(rest), p["severity"]) + start.offset_logit
-        rest = _rest(m, p, 1.0 / (1.0 + m.exp(-y)))
+        rest = _rest(m, p, 1.0 / (1.0 + m.exp(-y)), occupancy_fraction)
     return rest
 
 
-def _rest(m: Any, p: Mapping[str, Any], lived: Any) -> dict[str, Any]:
+def _rest(m: Any, p: Mapping[str, Any], lived: Any, occupancy_fraction: float) -> dict[str, Any]:
     """Return every layer at rest, with the beliefs that a lived severity teaches and their load."""
     none = 0.0 * lived
     taught = belief.Inputs(
@@ -366,16 +470,29 @@ def _rest(m: Any, p: Mapping[str, Any], lived: Any) -> dict[str, Any]:
     )
     beliefs = belief.initial(m, taught, p["belief"])
     loads = stress.target(stress.Inputs(none, none, beliefs.belief_fraction), p["stress"])
-    quiet = signalling.Inputs(none, none, none, loads.stress_relative, loads.inflammation_relative, none)
-    signals = signalling.outputs(m, signalling.initial(), quiet, p["signalling"])
+    adaptation = occupancy_fraction + none
+    quiet = signalling.Inputs(
+        surge_relative=none,
+        pyramidal_block_fraction=none,
+        trapped_block_fraction=none,
+        s_ketamine_site_umol_per_L=none,
+        r_ketamine_site_umol_per_L=none,
+        r_hydroxynorketamine_site_umol_per_L=none,
+        stress_relative=loads.stress_relative,
+        inflammation_relative=loads.inflammation_relative,
+        ssri_adaptation_fraction=adaptation,
+    )
+    signalled = signalling.initial(adaptation, p["signalling"])
+    signals = signalling.outputs(m, signalled, quiet, p["signalling"])
     found: dict[str, Any] = {
         "receptor": nmda.initial(),
         "surge": surge.initial(),
         "stress": loads,
-        "signalling": signalling.initial(),
-        "ssri": ssri.initial(),
+        "signalling": signalled,
+        "ssri": ssri.initial(adaptation),
+        "ect": ect.initial(),
         "belief": beliefs,
-        "expectancy": expectancy.initial(),
+        "expectancy": expectancy.initial(p["expectancy"]),
         "severity": severity.State(lived),
         "dissociation": dissociation.initial(),
         "cardiovascular": cardiovascular.initial(),
@@ -385,8 +502,11 @@ def _rest(m: Any, p: Mapping[str, Any], lived: Any) -> dict[str, Any]:
     }
     seen = []
     for region in REGIONS:
-        inputs = synapses.Inputs(none, loads.stress_relative, loads.inflammation_relative, none, none)
-        found[region] = synapses.initial(inputs, p[region])
+        inputs = synapses.Inputs(none, loads.stress_relative, loads.inflammation_relative, adaptation, none)
+        is_adapted = occupancy_fraction > 0.0
+        found[region] = (
+            synapses.adapted(m, inputs, p[region]) if is_adapted else synapses.initial(inputs, p[region])
+        )
         seen.append(synapses.outputs(m, found[region], inputs, p[region]))
     return {**found, "deficit": mean_deficit(*seen)}
 
@@ -398,6 +518,8 @@ def _pressure_inputs(rest: Mapping[str, Any]) -> severity.Inputs:
         belief_fraction=rest["belief"].belief_fraction,
         ampa_fraction=none,
         expectancy_fraction=none,
+        care_fraction=none,
+        ect_logit=none,
         mood_noise_logit=none,
         offset_logit=none,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from euthymia.errors import invalid, unknown
 from euthymia.mechanism.symptoms import scales as ratings
+from euthymia.model.chain import Decision
+from euthymia.model.concentrations import session_starts_h
 from euthymia.model.parameters import ParameterSet
+from euthymia.model.pk import Given
 from euthymia.model.scales import Scale, find_scale
 from euthymia.streams import normals_by_occasion, occasion_of
 from euthymia.tables import read_text
@@ -51,7 +54,7 @@ def relapse_rules() -> dict[str, RelapseRule]:
 
 
 def rate(
-    severity_fraction: Array,
+    latent_fraction: Array,
     scale: Scale | str,
     times_h: Sequence[float] | Array,
     *,
@@ -63,8 +66,8 @@ def rate(
 
     Parameters
     ----------
-    severity_fraction : array (P, V)
-        At the visits.
+    latent_fraction : array (P, V)
+        What the scale maps (``Scale.latent``) at the visits.
     scale : Scale or str
     times_h : array (V,)
         Of the visits; they key the draws, so that another visit moves none.
@@ -85,7 +88,7 @@ def rate(
         "occasions": [occasion_of(time_h) for time_h in times_h],
     }
     return ratings.observed(
-        severity_fraction,
+        latent_fraction,
         kind.map,
         ratings.Parameters(common_share),
         common=normals_by_occasion(field="rating.common", **draws),
@@ -136,3 +139,81 @@ def relapse_visit(rule: RelapseRule | str, baseline: Array, totals: Array) -> ND
         run = np.where(bad[:, visit], run + 1, 0)
         found = np.where((found < 0) & (run >= rule.visits), visit, found)
     return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnDemand:
+    """Later doses are given only at visits at which the rating asks for it.
+
+    Parameters
+    ----------
+    from_h : float
+        Doses from here on are decided on; earlier ones are given as planned.
+    rule : str
+        A definition of relapse (``data/relapse.toml``) that one rating can meet.
+    slots : tuple of tuple
+        (time, doses that start together there), found by ``for_course``.
+    """
+
+    from_h: float
+    rule: str = "response lost"
+    start_h: float = 0.0
+    slots: tuple[tuple[float, tuple[int, ...]], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is said of it beside a result."""
+        return f"from day {self.from_h / 24.0:g} on doses only on demand ({self.rule})"
+
+    def for_course(self, given: Sequence[Given], start_h: float) -> OnDemand:
+        """Return the rule with the doses that it decides on.
+
+        Raises
+        ------
+        InvalidInputError
+            Where no dose is left to decide on, or the rule needs several visits.
+        """
+        if self.rule not in relapse_rules():
+            raise unknown("definition of relapse", self.rule, relapse_rules())
+        if relapse_rules()[self.rule].visits > 1:
+            raise invalid("rule of doses on demand", must="one that a single visit can meet", got=self.rule)
+        later = [slot for slot, one in enumerate(given) if one.dose.start_h >= self.from_h]
+        if not later:
+            raise invalid("from_h", must="before the last dose", got=f"{self.from_h:g} h")
+        starts = session_starts_h([given[slot] for slot in later])
+        place = np.searchsorted(starts, [given[slot].dose.start_h for slot in later], side="right") - 1
+        slots = [
+            (start, tuple(slot for slot, at in zip(later, place, strict=True) if at == number))
+            for number, start in enumerate(starts)
+        ]
+        return replace(self, start_h=start_h, slots=tuple(slots))
+
+    def decisions(
+        self, parameters: ParameterSet, numbers: NDArray[np.int64] | None, seed: int
+    ) -> tuple[Decision, ...]:
+        """Return what happens at each visit: rate, compare with the rule, give or leave out."""
+        rule = relapse_rules()[self.rule]
+        scale = find_scale(rule.scale)
+
+        def rated(severity_fraction: Array, time_h: float) -> Array:
+            if numbers is None:
+                return ratings.expected(severity_fraction, scale.map)
+            found = rate(
+                severity_fraction[:, None], scale, [time_h], parameters=parameters, numbers=numbers, seed=seed
+            )
+            return found[:, 0]
+
+        before: dict[float, Array] = {}
+
+        def note_baseline(severity_fraction: Array) -> Array:
+            before[self.start_h] = rated(severity_fraction, self.start_h)
+            return np.ones_like(severity_fraction)
+
+        def decide(severity_fraction: Array, *, time_h: float) -> Array:
+            total = rated(severity_fraction, time_h)
+            if rule.is_lost_response:
+                return (~response(before[self.start_h], total[:, None], scale)[:, 0]).astype(float)
+            return (total >= rule.at_least_points).astype(float)
+
+        first = Decision(self.start_h, (), note_baseline)
+        return (first, *(Decision(time, slots, partial(decide, time_h=time)) for time, slots in self.slots))

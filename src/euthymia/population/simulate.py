@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import cpu_count
@@ -24,7 +24,7 @@ from euthymia.dosing.regimen import Regimen
 from euthymia.engine.equations import SolveFailedError
 from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError, invalid, unknown
 from euthymia.mechanism.symptoms.scales import expected
-from euthymia.model.chain import Course, Pulse, gamma_index, solve_chain
+from euthymia.model.chain import ChainSolution, Course, Pulse, gamma_index, solve_chain
 from euthymia.model.concentrations import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters, set_names
 from euthymia.model.pk import Given
@@ -34,6 +34,7 @@ from euthymia.model.variables import find_variable
 from euthymia.model.variables import variables as all_variables
 from euthymia.population.concentrations import gathered
 from euthymia.population.individual import chain_values, individual_values
+from euthymia.population.outcomes import OnDemand
 from euthymia.population.patient import Patient
 from euthymia.population.request import (
     cautions_of,
@@ -51,14 +52,18 @@ from euthymia.population.request import (
     warnings_of,
     whole,
 )
+from euthymia.population.screening import Entry, numbers_of_enrolled
+from euthymia.population.settings import DEFAULT_SETTING, Setting, find_setting
 from euthymia.population.surroundings import (
     DAY_H,
-    DEFAULT_SETTING,
-    belief_of,
+    PARTS,
+    Taken,
+    cautions_about,
     inert_of,
-    learning_of,
+    life_events,
+    midazolam_of,
     mood_noise,
-    occupancy_of,
+    surround,
     visits_of,
 )
 
@@ -86,11 +91,17 @@ class Life:
         Loads beyond the usual one, each from one hour to another.
     is_well : bool
         Whether the run starts well instead of in the untreated episode.
+    has_events : bool
+        Whether events of life arrive by chance (virtual patients only).
+    taken : tuple of Taken
+        Antidepressants that have been taken for months; the patient is in the episode nevertheless.
     """
 
     stress: tuple[Pulse, ...] = ()
     inflammation: tuple[Pulse, ...] = ()
     is_well: bool = False
+    has_events: bool = False
+    taken: tuple[Taken, ...] = ()
 
 
 def simulate(
@@ -106,6 +117,10 @@ def simulate(
     variables: Sequence[str] | None = None,
     setting: str = DEFAULT_SETTING,
     life: Life | None = None,
+    entry: Entry | None = None,
+    on_demand: OnDemand | None = None,
+    omit: Collection[str] = (),
+    quality: str = "quality_relative",
     factors: NDArray[np.float64] | None = None,
     has_mood_noise: bool | None = None,
     engine: str = "numpy",
@@ -136,9 +151,21 @@ def simulate(
     variables : sequence of str, optional
         Names (``euthymia variables``); by default all.
     setting : str
-        What patients expect: open, saline, midazolam, none.
+        What patients believe and what surrounds them (``settings.csv``): open, saline, midazolam,
+        nasal_placebo, anaesthesia, none, each with '+admission' or without.
     life : Life, optional
-        Stress and inflammation beyond the usual, and whether the patient is well at first.
+        Stress, inflammation and events beyond the usual, what is taken already, and whether the patient is
+        well at first.
+    entry : Entry, optional
+        Only virtual patients whose rated total at the start meets it, as trials enrol them; they keep their
+        numbers. What falls afterwards without cause is regression to the mean.
+    on_demand : OnDemand, optional
+        Later doses are given only to those whose rating asks for it.
+    omit : collection of str
+        Of ``therapy``, ``antidepressant``, ``expectancy``, ``drug``: left out, to see what each does.
+    quality : str
+        ``quality_relative``, ``quality_low`` or ``quality_high``: what a therapy session teaches, or the ends
+        of what it may teach.
     factors : array (P, doses), optional
         What each patient gets of each dose: 1 as planned, 0 held or missed; visits stay.
     has_mood_noise : bool, optional
@@ -167,6 +194,10 @@ def simulate(
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, numbers = people_of(patients, patient)
+    surroundings = find_setting(setting)
+    for part in omit:
+        if part not in PARTS:
+            raise unknown("part", part, PARTS)
     wanted = None if times_h is None else checked_times(times_h)
     life = life or Life()
     start_h, horizon_h = _span(plan, days, wanted, life)
@@ -174,6 +205,8 @@ def simulate(
     if slots:
         check_doses(chosen, [one.dose for one in slots])
     check_covariates(chosen, people)
+    if entry is not None:
+        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h)
     pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])
     run = _Run(
         plan=plan,
@@ -181,8 +214,12 @@ def simulate(
         people=people,
         numbers=numbers,
         seed=_seed(seed),
-        belief=belief_of(setting),
+        setting=surroundings,
         life=life,
+        on_demand=on_demand if on_demand is None else on_demand.for_course(slots, start_h),
+        omit=frozenset(omit),
+        quality=quality,
+        midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
         is_reference=_is_reference(engine),
         is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
         slots=slots,
@@ -195,11 +232,10 @@ def simulate(
     )
     check_memory(len(people), len(run.times_h), len(pk_stems) + len(chain_names))
     parts = _solved(run, executor, on_done)
-    labels = ("typical",) if patients is None else tuple(str(number) for number in range(1, len(people) + 1))
     notes = _notes(run)
     for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=2)
-    return _trajectory(run, parts, labels, setting, notes)
+    return _trajectory(run, parts, notes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,8 +247,12 @@ class _Run:
     people: Sequence[Patient]
     numbers: NDArray[np.int64] | None
     seed: int
-    belief: float
+    setting: Setting
     life: Life
+    on_demand: OnDemand | None
+    omit: frozenset[str]
+    quality: str
+    midazolam: tuple[Dose, ...]
     is_reference: bool
     is_noisy: bool
     slots: tuple[Given, ...]
@@ -226,15 +266,19 @@ class _Run:
     @property
     def is_drug_given(self) -> bool:
         """Whether anybody gets any of the doses; without it they leave no marks on the grid."""
-        return self.factors is None or bool(self.factors.any())
+        return "drug" not in self.omit and (self.factors is None or bool(self.factors.any()))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """How patients are called: by their numbers."""
+        return ("typical",) if self.numbers is None else tuple(str(number) for number in self.numbers)
 
 
 class _Part(NamedTuple):
     """What one chunk of patients gave."""
 
     pk: PkSolution | None
-    values: dict[str, Array]
-    steps: int
+    solution: ChainSolution
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -251,6 +295,22 @@ def _with_chain(parameters: ParameterSet) -> ParameterSet:
         "'--concentrations' stops at concentrations."
     )
     raise InvalidInputError(message)
+
+
+def _enrolled(
+    entry: Entry,
+    parameters: ParameterSet,
+    people: Sequence[Patient],
+    numbers: NDArray[np.int64] | None,
+    seed: int,
+    start_h: float,
+) -> NDArray[np.int64]:
+    """Return the numbers of the virtual patients who meet an entry rule."""
+    if numbers is None or len(dict.fromkeys(people)) > 1:
+        raise invalid(
+            "entry", must="used with a number of alike virtual patients", got="typical or listed ones"
+        )
+    return numbers_of_enrolled(entry, parameters, people[0], len(people), seed=seed, start_h=start_h)
 
 
 def _seed(seed: object) -> int:
@@ -404,13 +464,13 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
     people, numbers = run.people[part], None if run.numbers is None else run.numbers[part]
     pk_values = individual_values(run.parameters, people, numbers=numbers, seed=run.seed)
     values = chain_values(run.parameters, people, numbers=numbers, seed=run.seed)
-    values["expectancy.belief_to_be_on_drug_fraction"] = np.asarray(run.belief)
     factors = None if run.factors is None else run.factors[part]
     given = tuple(_of_some(one, part, factors, slot) for slot, one in enumerate(run.slots))
-    course = _course(run, values, given if run.is_drug_given else (), numbers)
+    values |= _set_by_setting(run)
+    course = _course(run, part, values, given if run.is_drug_given else (), numbers)
     try:
         report = None if progress is None else progress.of(part)
-        values_of, steps = _chain(run, pk_values, values, course, len(people), report)
+        found = _chain(run, pk_values, values, course, len(people), report)
         if report is not None:
             report(1.0)
     except SolveFailedError as error:
@@ -420,7 +480,15 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
             f"first at the term {error.term}. A parameter far outside its usual size is the usual cause."
         )
         raise RunFailedError(message) from error
-    return _Part(_pk(run, pk_values, given, len(people)), values_of, steps)
+    if found.factors is not None:
+        given = tuple(_of_some(one, part, found.factors, slot) for slot, one in enumerate(run.slots))
+    return _Part(_pk(run, pk_values, given if run.is_drug_given else (), len(people)), found)
+
+
+def _set_by_setting(run: _Run) -> dict[str, Any]:
+    """Return the parameters that the setting sets, but for those that the caller has set."""
+    own = run.parameters.overrides
+    return {name: np.asarray(value) for name, value in run.setting.values().items() if name not in own}
 
 
 def _of_some(given: Given, part: slice, factors: Array | None, slot: int) -> Given:
@@ -431,25 +499,43 @@ def _of_some(given: Given, part: slice, factors: Array | None, slot: int) -> Giv
 
 
 def _course(
-    run: _Run, values: Mapping[str, Any], given: tuple[Given, ...], numbers: NDArray[np.int64] | None
+    run: _Run,
+    part: slice,
+    values: Mapping[str, Any],
+    given: tuple[Given, ...],
+    numbers: NDArray[np.int64] | None,
 ) -> Course:
-    noise_days, noise_logit = None, None
-    if run.is_noisy and numbers is not None:
-        noise_days, noise_logit = mood_noise(
-            values, numbers, run.seed, start_h=run.start_h, end_h=run.horizon_h
-        )
-    saturation_h = float(values["belief.session_saturation_h"])
-    return Course(
+    span = {"start_h": run.start_h, "end_h": run.horizon_h}
+    around = surround(
+        run.plan,
+        run.setting,
+        values,
+        taken=run.life.taken,
+        omit=run.omit,
+        quality=run.quality,
+        **span,
+    )
+    is_many = numbers is not None
+    midazolam = () if "drug" in run.omit else run.midazolam
+    return replace(
+        around,
         given=given,
+        midazolam=tuple(replace(dose, amount_umol=_of(dose.amount_umol, part)) for dose in midazolam),
         sessions_h=tuple(session_starts_h(given)),
-        visits_h=visits_of(run.plan) if run.plan and run.belief else (),
-        learning=learning_of(run.plan, saturation_h=saturation_h) if run.plan else (),
-        occupancy=occupancy_of(run.plan) if run.plan else (),
+        decisions=(
+            run.on_demand.decisions(run.parameters, numbers, run.seed)
+            if run.on_demand is not None and given
+            else ()
+        ),
         stress=run.life.stress,
         inflammation=run.life.inflammation,
-        noise_days=noise_days,
-        noise_logit=noise_logit,
+        mood_noise=mood_noise(values, numbers, run.seed, **span) if run.is_noisy and is_many else None,
+        events=life_events(values, numbers, run.seed, **span) if run.life.has_events and is_many else None,
     )
+
+
+def _of(amount_umol: Any, part: slice) -> Any:
+    return amount_umol if np.ndim(amount_umol) == 0 else np.asarray(amount_umol)[part]
 
 
 def _chain(
@@ -459,8 +545,8 @@ def _chain(
     course: Course,
     count: int,
     report: Callable[[float], None] | None,
-) -> tuple[dict[str, Array], int]:
-    """Return the observables of the chain at the times asked for, and the number of steps."""
+) -> ChainSolution:
+    """Return the observables of the chain at the times asked for, those made of others included."""
     found = solve_chain(
         run.parameters,
         pk_values,
@@ -478,17 +564,15 @@ def _chain(
     by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
     for scale in scales().values():
         if scale.variable in run.chain_names:
-            by_stem[scale.variable] = expected(by_stem["severity_fraction"], scale.map)
+            by_stem[scale.variable] = expected(by_stem[scale.latent], scale.map)
     if "gamma_index_relative" in run.chain_names:
         by_stem["gamma_index_relative"] = gamma_index(run.parameters, values, by_stem)
-    return {name: by_stem[name] for name in run.chain_names}, found.steps
+    return found._replace(values={name: by_stem[name] for name in run.chain_names})
 
 
 def _solved_for(chain_names: Sequence[str]) -> list[str]:
     """Return what the equations must give for some observables: scales and the gamma index are made of it."""
-    made_of: dict[str, tuple[str, ...]] = {
-        scale.variable: ("severity_fraction",) for scale in scales().values()
-    }
+    made_of: dict[str, tuple[str, ...]] = {scale.variable: (scale.latent,) for scale in scales().values()}
     made_of["gamma_index_relative"] = ("nmda_block_pyramidal_fraction", "nmda_block_interneuron_fraction")
     stems = dict.fromkeys(part for name in chain_names for part in made_of.get(name, (name,)))
     return [find_variable(stem).name for stem in stems]
@@ -529,12 +613,12 @@ def _notes(run: _Run) -> tuple[str, ...]:
     return (*inert, *warnings_of(run.parameters, run.people, per_kg)) if doses else inert
 
 
-def _trajectory(
-    run: _Run, parts: Sequence[_Part], labels: tuple[str, ...], setting: str, notes: tuple[str, ...]
-) -> Trajectory:
+def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Trajectory:
     pk = gathered([part.pk for part in parts if part.pk]) if parts[0].pk else None
     values = dict(pk.values) if pk else {}
-    values |= {name: np.concatenate([part.values[name] for part in parts]) for name in run.chain_names}
+    values |= {
+        name: np.concatenate([part.solution.values[name] for part in parts]) for name in run.chain_names
+    }
     doses = [one.dose for one in run.slots]
     weights = [one.weight_kg for one in run.people]
     nothing = np.full(len(run.people), np.nan)
@@ -544,7 +628,7 @@ def _trajectory(
         values=values,
         metrics=pk.metrics if pk else {},
         bioavailable_fraction=pk.bioavailable_fraction if pk else nothing,
-        patients=labels,
+        patients=run.labels,
         session_starts_h=tuple(session_starts_h(run.slots)),
         provenance=Provenance(
             version=version("euthymia"),
@@ -558,20 +642,36 @@ def _trajectory(
             horizon_h=run.horizon_h,
             covariates=(
                 *covariates_of(run.people),
-                f"setting {setting}",
+                f"setting {run.setting.name}",
+                *(f"already on {one}" for one in run.life.taken),
+                *(("events of life",) if run.life.has_events else ()),
+                *((run.on_demand.text,) if run.on_demand else ()),
+                *(f"without {one}" for one in sorted(run.omit)),
                 *(f"mechanism {name}" for name in run.parameters.mechanisms),
             ),
         ),
         certificate=Certificate(
             method="LSODA, relative 1e-10"
             if run.is_reference
-            else f"RODAS4, {parts[0].steps} steps, PK exact",
+            else f"RODAS4, {parts[0].solution.steps} steps, PK exact",
             tolerance_relative=REFERENCE_TOLERANCE if run.is_reference else GRID_TOLERANCE,
             patients_by_matrix_exponential=int(pk.by_exponential.sum()) if pk else 0,
             patients_by_reference_solver=len(run.people) if run.is_reference else 0,
         ),
-        warnings=(*notes, *cautions_of(run.parameters, doses, run.people)),
+        warnings=(
+            *notes,
+            *cautions_of(run.parameters, doses, run.people),
+            *cautions_about(run.plan, run.setting, run.life.taken),
+        ),
+        given_fraction=_given(run, parts),
     )
+
+
+def _given(run: _Run, parts: Sequence[_Part]) -> Array | None:
+    """Return what each patient got of each dose where that was decided on, or asked for."""
+    if parts[0].solution.factors is None:
+        return run.factors
+    return np.concatenate([part.solution.factors for part in parts if part.solution.factors is not None])
 
 
 def _sources(run: _Run, doses: Sequence[Dose]) -> tuple[str, ...]:

@@ -108,9 +108,14 @@ def totals(
     """Return what raters would write down before treatment and on some days, (P, 1 + days)."""
     kind = find_scale(scale) if isinstance(scale, str) else scale
     times_h = [float(course.times_h[0]), *(day * DAY_H for day in days)]
-    severity = value_at(course, "severity_fraction", times_h)
-    numbers = np.arange(1, len(course.patients) + 1)
-    return rate(severity, kind, times_h, parameters=parameters, numbers=numbers, seed=course.provenance.seed)
+    return rate(
+        value_at(course, kind.latent, times_h),
+        kind,
+        times_h,
+        parameters=parameters,
+        numbers=course.numbers,
+        seed=course.provenance.seed,
+    )
 
 
 def outcomes(

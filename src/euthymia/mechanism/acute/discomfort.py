@@ -13,13 +13,14 @@ class Parameters(NamedTuple):
     dizziness_hazard_per_h: Any
     headache_hazard_per_h: Any
     anxiety_hazard_per_h: Any
-    preparation_on_anxiety_relative: Any
+    preparation_on_anxiety_fraction: Any
 
 
 class Inputs(NamedTuple):
-    """Unbound S-ketamine at the site."""
+    """Unbound S-ketamine at the site, and how well the patient was prepared (0-1)."""
 
     s_ketamine_site_umol_per_L: Any
+    preparation_fraction: Any
 
 
 class State(NamedTuple):
@@ -42,8 +43,8 @@ def initial() -> State:
     return State(exposure_h=0.0)
 
 
-def outputs(m: Any, state: State, parameters: Parameters) -> Outputs:
-    """Probability 1 - exp(-hazard x exposure); preparation scales the hazard of anxiety (assumed)."""
+def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Outputs:
+    """Probability 1 - exp(-hazard x exposure); preparation takes its share off that of anxiety (assumed)."""
     p, exposure = parameters, state.exposure_h
 
     def until_now(hazard_per_h: Any) -> Any:
@@ -53,7 +54,9 @@ def outputs(m: Any, state: State, parameters: Parameters) -> Outputs:
         nausea_probability=until_now(p.nausea_hazard_per_h),
         dizziness_probability=until_now(p.dizziness_hazard_per_h),
         headache_probability=until_now(p.headache_hazard_per_h),
-        anxiety_probability=until_now(p.anxiety_hazard_per_h * p.preparation_on_anxiety_relative),
+        anxiety_probability=until_now(
+            p.anxiety_hazard_per_h * (1.0 - p.preparation_on_anxiety_fraction * inputs.preparation_fraction)
+        ),
     )
 
 

@@ -21,9 +21,10 @@ class Parameters(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Unbound S-ketamine at the site."""
+    """Unbound S-ketamine at the site, and general anaesthesia (0-1), under which nothing is felt."""
 
     s_ketamine_site_umol_per_L: Any
+    anaesthesia_fraction: Any
 
 
 class State(NamedTuple):
@@ -61,7 +62,7 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
 
     def intensity(ratio: Any) -> Any:
         steep = m.hill(site, p.half_effect_umol_per_L * ratio, p.steepness_exponent)
-        return steep / (1.0 + state.tolerance_relative)
+        return steep * (1.0 - inputs.anaesthesia_fraction) / (1.0 + state.tolerance_relative)
 
     whole = intensity(1.0)
     return Outputs(

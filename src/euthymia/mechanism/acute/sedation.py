@@ -11,12 +11,17 @@ class Parameters(NamedTuple):
     half_effect_umol_per_L: Any
     steepness_exponent: Any
     follow_rate_per_h: Any
+    midazolam_half_effect_umol_per_L: Any
+    midazolam_steepness_exponent: Any
+    midazolam_half_drowsiness_umol_per_L: Any
 
 
 class Inputs(NamedTuple):
-    """Unbound S-ketamine at the site."""
+    """Unbound S-ketamine and total midazolam at their sites, and general anaesthesia (0-1)."""
 
     s_ketamine_site_umol_per_L: Any
+    midazolam_site_umol_per_L: Any
+    anaesthesia_fraction: Any
 
 
 class State(NamedTuple):
@@ -26,9 +31,10 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Expected MOAA/S before rounding: 5 awake, 0 no response to pain."""
+    """Expected MOAA/S before rounding (5 awake, 0 no response to pain), and how drowsy one feels (0-1)."""
 
     moaas_points: Any
+    drowsiness_fraction: Any
 
 
 AWAKE_POINTS = 5.0
@@ -40,14 +46,24 @@ def initial() -> State:
     return State(depth_fraction=0.0)
 
 
-def outputs(m: Any, state: State) -> Outputs:
-    """Return the expected score, 5 (1 - depth)."""
-    del m
-    return Outputs(moaas_points=AWAKE_POINTS * (1.0 - state.depth_fraction))
+def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Outputs:
+    """Return the expected score, 5 (1 - depth), and 1 - (1 - depth)(1 - c / (c + C50)) of midazolam.
+
+    Midazolam is felt at concentrations at which an observer sees hardly anything.
+    """
+    felt = m.hill(inputs.midazolam_site_umol_per_L, parameters.midazolam_half_drowsiness_umol_per_L, 1)
+    return Outputs(
+        moaas_points=AWAKE_POINTS * (1.0 - state.depth_fraction),
+        drowsiness_fraction=1.0 - (1.0 - state.depth_fraction) * (1.0 - felt),
+    )
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
-    """Depth follows the site: dZ/dt = k (c^n / (c^n + C50^n) - Z)."""
+    """Depth follows the sites: dZ/dt = k (1 - prod_i (1 - Z_i) - Z), Z_i = c^n / (c^n + C50^n)."""
     p = parameters
-    aim = m.hill(inputs.s_ketamine_site_umol_per_L, p.half_effect_umol_per_L, p.steepness_exponent)
-    return State(depth_fraction=p.follow_rate_per_h * (aim - state.depth_fraction))
+    ketamine = m.hill(inputs.s_ketamine_site_umol_per_L, p.half_effect_umol_per_L, p.steepness_exponent)
+    midazolam = m.hill(
+        inputs.midazolam_site_umol_per_L, p.midazolam_half_effect_umol_per_L, p.midazolam_steepness_exponent
+    )
+    awake = (1.0 - ketamine) * (1.0 - midazolam) * (1.0 - inputs.anaesthesia_fraction)
+    return State(depth_fraction=p.follow_rate_per_h * (1.0 - awake - state.depth_fraction))

@@ -23,9 +23,9 @@ class State(NamedTuple):
     adaptation_fraction: Any
 
 
-def initial() -> State:
-    """Return the state without an antidepressant."""
-    return State(adaptation_fraction=0.0)
+def initial(occupancy_fraction: Any = 0.0) -> State:
+    """Return the state without an antidepressant, or adapted to one that has been taken for months."""
+    return State(adaptation_fraction=occupancy_fraction)
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:

@@ -66,6 +66,33 @@ def initial(inputs: Inputs, parameters: Parameters) -> State:
     return State(new_fraction=0.0 * target, stable_fraction=target)
 
 
+def adapted(m: Any, inputs: Inputs, parameters: Parameters) -> State:
+    """Return the state in balance with an antidepressant taken for months: dn/dt = ds/dt = 0, by halving.
+
+    Below the density of health, where nothing is pruned.
+    """
+    p = parameters
+    born = p.formation_rate_per_h * p.formation_by_ssri_relative * inputs.ssri_adaptation_fraction
+    lost = 1.0 / p.new_time_h + p.stabilisation_rate_per_h
+    target = stable_target(inputs, p)
+
+    def new(stable: Any) -> Any:
+        return born * (p.largest_density_relative - stable) / (born + lost)
+
+    low, high = target, p.largest_density_relative + 0.0 * target
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        change = p.stabilisation_rate_per_h * new(middle) + _relaxation(
+            m, target - middle, p.recovery_time_h, p.loss_time_h
+        )
+        low, high = m.where(change > 0.0, middle, low), m.where(change > 0.0, high, middle)
+    stable = 0.5 * (low + high)
+    return State(new_fraction=new(stable), stable_fraction=stable)
+
+
+HALVINGS = 60
+
+
 def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Outputs:
     """Density rho = s + n, deficit (1 - rho) / d_S (0 in health, 1 in the episode of the population)."""
     del m, inputs

@@ -1,4 +1,4 @@
-"""How a rating scale sees latent severity: a fixed map, noise that scales partly share, whole points."""
+"""How a scale sees latent severity or ideation: a fixed map, noise that scales partly share, whole points."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Parameters(NamedTuple):
 
 
 class Map(NamedTuple):
-    """Knots of the map from severity (0-1) to the expected total, its noise and its range, in points."""
+    """Knots of the map from what is latent (0-1) to the expected total, its noise and range, in points."""
 
-    severity_fraction: Array
+    latent_fraction: Array
     points: Array
     noise_sd_points: float
     minimum_points: float
     maximum_points: float
 
 
-def expected(severity_fraction: Array, scale: Map) -> Array:
+def expected(latent_fraction: Array, scale: Map) -> Array:
     """Return the total that a scale is expected to show, (...), in points; piecewise linear."""
-    return np.interp(severity_fraction, scale.severity_fraction, scale.points)
+    return np.interp(latent_fraction, scale.latent_fraction, scale.points)
 
 
 def observed(
-    severity_fraction: Array, scale: Map, parameters: Parameters, *, common: Array, own: Array
+    latent_fraction: Array, scale: Map, parameters: Parameters, *, common: Array, own: Array
 ) -> Array:
     """Return totals as rated: expected + noise, rounded to whole points within the range.
 
@@ -40,11 +40,11 @@ def observed(
 
     Parameters
     ----------
-    severity_fraction : array (...)
+    latent_fraction : array (...)
     common, own : array (...)
         Standard normals of the visit, and of this scale at it.
     """
     share = parameters.common_noise_fraction
     noise = np.sqrt(share) * common + np.sqrt(1.0 - share) * own
-    total = expected(severity_fraction, scale) + scale.noise_sd_points * noise
+    total = expected(latent_fraction, scale) + scale.noise_sd_points * noise
     return np.clip(np.rint(total), scale.minimum_points, scale.maximum_points)

@@ -12,19 +12,26 @@ class Parameters(NamedTuple):
     belief_weight_logit: Any
     ampa_weight_logit: Any
     expectancy_weight_logit: Any
+    care_weight_logit: Any
     severity_time_h: Any
     episode_severity_fraction: Any
+    bistability_fraction: Any
+    bistable_strength_relative: Any
+    bistable_threshold_relative: Any
+    bistable_well_relative: Any
     rumination_ampa_weight_fraction: Any
     anhedonia_ampa_weight_fraction: Any
 
 
 class Inputs(NamedTuple):
-    """From synapses, beliefs, AMPA, expectancy and mood noise; the offset is the person's own."""
+    """From synapses, beliefs, AMPA, expectancy, care, ECT, chance; the offset is the person's own."""
 
     deficit_relative: Any
     belief_fraction: Any
     ampa_fraction: Any
     expectancy_fraction: Any
+    care_fraction: Any
+    ect_logit: Any
     mood_noise_logit: Any
     offset_logit: Any
 
@@ -43,7 +50,7 @@ def logit(m: Any, fraction: Any) -> Any:
 def pressure(inputs: Inputs, parameters: Parameters) -> Any:
     """Return what pushes severity, on the logit scale, without the person's offset.
 
-    w_S (deficit - 1/2) + w_b (b - 1/2) - w_A a - w_X (x_f + x_s) + v
+    w_S (deficit - 1/2) + w_b (b - 1/2) - w_A a - w_X (x_f + x_s) - w_C care - ECT + v
     """
     p = parameters
     return (
@@ -51,15 +58,33 @@ def pressure(inputs: Inputs, parameters: Parameters) -> Any:
         + p.belief_weight_logit * (inputs.belief_fraction - 0.5)
         - p.ampa_weight_logit * inputs.ampa_fraction
         - p.expectancy_weight_logit * inputs.expectancy_fraction
+        - p.care_weight_logit * inputs.care_fraction
+        - inputs.ect_logit
         + inputs.mood_noise_logit
     )
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
-    """Severity follows its pressure: dd/dt = (1 / (1 + exp(-y)) - d) / tau_D."""
-    y = pressure(inputs, parameters) + inputs.offset_logit
-    aim = 1.0 / (1.0 + m.exp(-y))
-    return State(severity_fraction=(aim - state.severity_fraction) / parameters.severity_time_h)
+    """Severity follows its pressure: dd/dt = (D - d) / tau_D,  D = 1 / (1 + exp(-y)).
+
+    With bistable mood (a rival) there are two resting states, the episode i and wellness w i, with a
+    threshold t i between them:
+
+    dd/dt = (D - i - K (d - i)(d - t i)(d - w i) / i^2) d (1 - d) / (i (1 - i) tau_D)
+    """
+    p, severity = parameters, state.severity_fraction
+    aim = 1.0 / (1.0 + m.exp(-(pressure(inputs, p) + inputs.offset_logit)))
+    ill = p.episode_severity_fraction
+    cubic = (
+        (severity - ill)
+        * (severity - p.bistable_threshold_relative * ill)
+        * (severity - p.bistable_well_relative * ill)
+        / (ill * ill)
+    )
+    within = severity * (1.0 - severity) / (ill * (1.0 - ill))
+    bistable = within * (aim - ill - p.bistable_strength_relative * cubic)
+    change = (1.0 - p.bistability_fraction) * (aim - severity) + p.bistability_fraction * bistable
+    return State(severity_fraction=change / p.severity_time_h)
 
 
 class ReadOuts(NamedTuple):

@@ -1,0 +1,50 @@
+"""Drugs that strengthen GABA-A receptors (midazolam, anaesthetics): a quieter circuit, and sedation."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Parameters(NamedTuple):
+    """Sensitivity to midazolam, the largest gain of inhibition, and what anaesthesia adds."""
+
+    midazolam_half_gain_umol_per_L: Any
+    largest_gain_relative: Any
+    comedication_gain_relative: Any
+    anaesthetic_gain_relative: Any
+    circuit_exponent: Any
+    circuit_exponent_by_block: Any
+    circuit_exponent_by_square_block: Any
+
+
+class Inputs(NamedTuple):
+    """Midazolam at its site (total in plasma, delayed), general anaesthesia (0-1), block of interneurons."""
+
+    midazolam_site_umol_per_L: Any
+    anaesthesia_fraction: Any
+    effective_interneuron_block: Any
+
+
+class Outputs(NamedTuple):
+    """Gain of GABA-A receptors (1 without a drug), and what of the circuit's rate is left (1 = all)."""
+
+    inhibition_gain_relative: Any
+    circuit_factor_relative: Any
+
+
+def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
+    """Return the gain G = 1 + g_max c / (c + C50) + others, and the factor G^-(e_0 + e_1 y + e_2 y^2).
+
+    The power law stands in for the solved node at other gains than 1 (test); y is the effective block of
+    interneurons.
+    """
+    p, y = parameters, inputs.effective_interneuron_block
+    gain = (
+        1.0
+        + p.largest_gain_relative
+        * m.hill(inputs.midazolam_site_umol_per_L, p.midazolam_half_gain_umol_per_L, 1)
+        + p.comedication_gain_relative
+        + p.anaesthetic_gain_relative * inputs.anaesthesia_fraction
+    )
+    exponent = p.circuit_exponent + (p.circuit_exponent_by_block + p.circuit_exponent_by_square_block * y) * y
+    return Outputs(inhibition_gain_relative=gain, circuit_factor_relative=m.exp(-exponent * m.log(gain)))

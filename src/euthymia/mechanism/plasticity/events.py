@@ -1,0 +1,43 @@
+"""Events of life: each adds a load of stress that wears off over weeks; they arrive by chance."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Parameters(NamedTuple):
+    """How often events arrive, the mean load that one brings, and how long it lasts."""
+
+    event_rate_per_year: Any
+    event_stress_relative: Any
+    event_time_h: Any
+
+
+DAYS_PER_YEAR = 365.25
+
+
+def daily(parameters: Parameters, arrival: Array, size: Array) -> Array:
+    """Return the load that events bring on each day, (P, D), from uniform draws between 0 and 1.
+
+    x_(k+1) = x_k exp(-24 h / tau) + mean (-log u)   on a day with an event, none before the first day
+
+    Parameters
+    ----------
+    arrival, size : array (P, D)
+        Whether an event arrives on a day, and how large it is.
+    """
+    p = parameters
+    chance = 1.0 - np.exp(-np.asarray(p.event_rate_per_year, float) / DAYS_PER_YEAR)
+    kept = np.exp(-24.0 / np.asarray(p.event_time_h, float))
+    met = np.where(arrival < chance, -np.asarray(p.event_stress_relative, float) * np.log(size), 0.0)
+    loads = np.empty_like(met)
+    load = np.zeros(len(met))
+    for day in range(met.shape[1]):
+        load = load * kept + met[:, day]
+        loads[:, day] = load
+    return loads
