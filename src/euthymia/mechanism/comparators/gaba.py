@@ -13,8 +13,8 @@ class Parameters(NamedTuple):
     comedication_gain_relative: Any
     anaesthetic_gain_relative: Any
     circuit_exponent: Any
-    circuit_exponent_by_block: Any
-    circuit_exponent_by_square_block: Any
+    circuit_exponent_by_block_relative: Any
+    circuit_exponent_by_square_block_relative: Any
 
 
 class Inputs(NamedTuple):
@@ -22,7 +22,7 @@ class Inputs(NamedTuple):
 
     midazolam_site_umol_per_L: Any
     anaesthesia_fraction: Any
-    effective_interneuron_block: Any
+    effective_interneuron_block_fraction: Any
 
 
 class Outputs(NamedTuple):
@@ -38,7 +38,7 @@ def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
     The power law stands in for the solved node at other gains than 1 (test); y is the effective block of
     interneurons.
     """
-    p, y = parameters, inputs.effective_interneuron_block
+    p, y = parameters, inputs.effective_interneuron_block_fraction
     gain = (
         1.0
         + p.largest_gain_relative
@@ -46,5 +46,8 @@ def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
         + p.comedication_gain_relative
         + p.anaesthetic_gain_relative * inputs.anaesthesia_fraction
     )
-    exponent = p.circuit_exponent + (p.circuit_exponent_by_block + p.circuit_exponent_by_square_block * y) * y
+    exponent = (
+        p.circuit_exponent
+        + (p.circuit_exponent_by_block_relative + p.circuit_exponent_by_square_block_relative * y) * y
+    )
     return Outputs(inhibition_gain_relative=gain, circuit_factor_relative=m.exp(-exponent * m.log(gain)))

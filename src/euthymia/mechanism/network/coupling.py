@@ -11,13 +11,13 @@ class Parameters(NamedTuple):
     sign_relative: Any
     within_ceiling_fraction: Any
     between_ceiling_fraction: Any
-    within_by_synapses: Any
-    within_by_belief: Any
-    within_by_ampa: Any
-    within_by_drug: Any
-    between_by_synapses: Any
-    between_by_ampa: Any
-    between_by_drug: Any
+    within_by_synapses_relative: Any
+    within_by_belief_relative: Any
+    within_by_ampa_relative: Any
+    within_by_drug_relative: Any
+    between_by_synapses_relative: Any
+    between_by_ampa_relative: Any
+    between_by_drug_relative: Any
     half_effect_umol_per_L: Any
 
 
@@ -33,8 +33,8 @@ class Inputs(NamedTuple):
 class Outputs(NamedTuple):
     """Change of coupling against health, as a share."""
 
-    within_default_coupling_change: Any
-    default_to_others_coupling_change: Any
+    within_default_coupling_change_fraction: Any
+    default_to_others_coupling_change_fraction: Any
 
 
 def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
@@ -46,15 +46,16 @@ def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
     one, p = inputs, parameters
     acute = m.hill(one.s_ketamine_site_umol_per_L, p.half_effect_umol_per_L, 1)
     within = p.sign_relative * (
-        p.within_by_synapses * one.deficit_relative
-        + p.within_by_belief * one.belief_fraction
-        - p.within_by_ampa * one.ampa_fraction
+        p.within_by_synapses_relative * one.deficit_relative
+        + p.within_by_belief_relative * one.belief_fraction
+        - p.within_by_ampa_relative * one.ampa_fraction
     )
     between = p.sign_relative * (
-        p.between_by_ampa * one.ampa_fraction - p.between_by_synapses * one.deficit_relative
+        p.between_by_ampa_relative * one.ampa_fraction - p.between_by_synapses_relative * one.deficit_relative
     )
     return Outputs(
-        within_default_coupling_change=p.within_ceiling_fraction * m.tanh(within - p.within_by_drug * acute),
-        default_to_others_coupling_change=p.between_ceiling_fraction
-        * m.tanh(between + p.between_by_drug * acute),
+        within_default_coupling_change_fraction=p.within_ceiling_fraction
+        * m.tanh(within - p.within_by_drug_relative * acute),
+        default_to_others_coupling_change_fraction=p.between_ceiling_fraction
+        * m.tanh(between + p.between_by_drug_relative * acute),
     )
