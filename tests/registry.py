@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,10 @@ from euthymia.engine.maths import NUMPY
 from euthymia.errors import InvalidInputError
 from euthymia.mechanism.acute import cardiovascular, reading
 from euthymia.mechanism.circuit import steady
+from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
-from euthymia.mechanism.symptoms import belief, noise, scales
+from euthymia.mechanism.plasticity import events
+from euthymia.mechanism.symptoms import belief, expectancy, noise, scales
 from euthymia.model import wiring
 from euthymia.model.parameters import ParameterSet, load_parameters, set_names
 from euthymia.model.pk import STRUCTURES, Given, PkModel, check_covered, way_of, wire_pk
@@ -204,9 +207,10 @@ def largest(values: np.ndarray) -> np.ndarray:
 # --- the chain behind concentrations ---------------------------------------------------------------
 
 LAYERS = wiring.LAYERS
+STATELESS = wiring.STATELESS
+PARTS: dict[str, ModuleType] = {**LAYERS, **STATELESS, "midazolam": midazolam, "life": events}
+"""Everything with parameters of its own, by the name that these begin with: layers, kinetics, events."""
 CHAIN = load_parameters().chain
-BELIEF_ON_DRUG = "expectancy.belief_to_be_on_drug_fraction"
-"""The one field of a layer that no table of parameters gives: it belongs to the setting."""
 
 
 def _fields(kind: Any) -> tuple[str, ...]:
@@ -215,13 +219,14 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 CHAIN_RECORDS: dict[str, tuple[Any, ...]] = {
-    **{name: (layer.Parameters,) for name, layer in LAYERS.items()},
+    **{name: (part.Parameters,) for name, part in PARTS.items()},
     "site": (brain.Parameters,),
     "circuit": (steady.Parameters, wiring.Shares),
     "noise": (noise.Parameters,),
     "rating": (scales.Parameters,),
     "reading": (reading.Parameters,),
     "belief": (belief.Parameters, belief.Sessions),
+    "expectancy": (expectancy.Parameters, expectancy.Verdict),
     "cardiovascular": (cardiovascular.Parameters, cardiovascular.Covariates),
 }
 """Every record that parameters of the chain fill, by the name that their rows begin with."""
@@ -231,19 +236,19 @@ CHAIN_FIELDS = tuple(
 
 
 def chain_value(name: str) -> float:
-    """Return the typical value of a parameter of the chain; everyone knows that ketamine is given."""
-    return 1.0 if name == BELIEF_ON_DRUG else CHAIN[name].value
+    """Return the typical value of a parameter of the chain."""
+    return CHAIN[name].value
 
 
 def typical(layer: str, **changes: Any) -> Any:
-    """Return the typical parameters of a layer with some of them changed."""
-    kind = LAYERS[layer].Parameters
+    """Return the typical parameters of a part with some of them changed."""
+    kind = PARTS[layer].Parameters
     return kind(**{field: chain_value(f"{layer}.{field}") for field in kind._fields} | changes)
 
 
 def typical_values() -> dict[str, Any]:
     """Return the typical value of everything that the chain reads, by ``layer.field``."""
-    return {name: chain_value(name) for name in (*CHAIN, BELIEF_ON_DRUG)}
+    return {name: chain_value(name) for name in CHAIN}
 
 
 def layer_course(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from tests.registry import BELIEF_ON_DRUG, CHAIN, LAYERS
+from tests.registry import CHAIN, PARTS
 
 from euthymia.dosing.drug import treatments
 from euthymia.dosing.limits import device
@@ -147,8 +147,8 @@ def concentrations() -> st.SearchStrategy[float]:
 
 
 def layer_parameters(layer: str, **fixed: float) -> st.SearchStrategy[Any]:
-    """Parameters of a layer, each anywhere in its range, whole numbers where the table has one."""
-    kind = LAYERS[layer].Parameters
+    """Parameters of a part, each anywhere in its range, whole numbers where the table has one."""
+    kind = PARTS[layer].Parameters
     return st.builds(
         kind,
         **{
@@ -159,8 +159,6 @@ def layer_parameters(layer: str, **fixed: float) -> st.SearchStrategy[Any]:
 
 
 def _in_range(name: str) -> st.SearchStrategy[float]:
-    if name == BELIEF_ON_DRUG:
-        return fractions()
     row = CHAIN[name]
     return st.sampled_from([row.low, row.value, row.high]) | st.floats(
         row.low, row.high, allow_subnormal=False

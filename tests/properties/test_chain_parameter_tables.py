@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from tests.registry import BELIEF_ON_DRUG, CHAIN, CHAIN_FIELDS, CHAIN_RECORDS, SETS
+from tests.registry import CHAIN, CHAIN_FIELDS, CHAIN_RECORDS, SETS
 
 from euthymia.citations import load_sources
 from euthymia.dosing.drug import treatments
@@ -28,9 +28,10 @@ EACH = pytest.mark.parametrize("row", ROWS, ids=[f"{row['layer']}.{row['field']}
 BY_PLACEMENT = {
     "receptor": {"site", "receptor"},
     "circuit": {"circuit"},
-    "plasticity": {"surge", "signalling", "stress", "prefrontal", "hippocampus"},
-    "comparators": {"ssri"},
-    "symptoms": {"belief", "expectancy", "severity", "noise", "rating"},
+    "plasticity": {"surge", "signalling", "stress", "prefrontal", "hippocampus", "life"},
+    "network": {"network"},
+    "comparators": {"ssri", "midazolam", "gaba", "ect"},
+    "symptoms": {"belief", "expectancy", "severity", "noise", "rating", "ideation"},
     "acute": {"dissociation", "cardiovascular", "sedation", "discomfort", "reading"},
 }
 TAGS = ("literature", "derived", "calibrated", "assumed")
@@ -56,13 +57,13 @@ def test_no_two_records_share_a_field():
 
 def test_rows_and_record_fields_match_one_to_one():
     given = {name_of(row) for row in ROWS if row["set"] == DEFAULT_SET}
-    assert set(CHAIN_FIELDS) - given == {BELIEF_ON_DRUG}, "the records need them; a setting gives the belief"
+    assert set(CHAIN_FIELDS) - given == set(), "the records need them"
     assert given - set(CHAIN_FIELDS) == set(), "nothing reads them"
 
 
 def test_everything_that_the_equations_read_has_a_row():
     read = {name for name in wiring.parameter_names() if not name.startswith("start.")}
-    assert read - set(CHAIN) == {BELIEF_ON_DRUG, wiring.CIRCUIT_TABLE}
+    assert read - set(CHAIN) == {wiring.CIRCUIT_TABLE}
 
 
 def test_every_layer_with_a_state_stands_in_the_list_of_records():
@@ -101,7 +102,8 @@ def test_the_unit_is_the_one_that_the_name_promises(row: dict[str, str]):
 @EACH
 def test_the_value_lies_in_a_finite_range_of_some_width(row: dict[str, str]):
     low, value, high = (float(row[column]) for column in ("low", "value", "high"))
-    assert 0 <= low <= value <= high
+    assert low <= value <= high
+    assert low >= 0 or row["field"] == "sign_relative"
     assert low < high < np.inf
 
 
@@ -114,10 +116,17 @@ def test_shares_and_probabilities_stay_between_0_and_1(row: dict[str, str]):
 @EACH
 def test_what_is_divided_by_cannot_be_0(row: dict[str, str]):
     is_time = row["unit"] in ("h", "ms")
-    is_half = row["field"].endswith(("half_block_umol_per_L", "half_effect_umol_per_L"))
+    is_half = "half_" in row["field"] or "_noticed_" in row["field"]
     is_width = row["field"] in ("threshold_width_fraction", "surge_half_drive_relative", "deficit_fraction")
     if is_time or is_half or is_width or row["field"].endswith("_exponent"):
         assert float(row["low"]) > 0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CHAIN if name.endswith(("_on_drug_fraction", "_on_control_fraction"))]
+)
+def test_a_clue_is_never_certain(name: str):
+    assert 0 < CHAIN[name].low < CHAIN[name].high < 1
 
 
 @EACH
@@ -311,11 +320,19 @@ def test_effective_block_cannot_leave_the_table_of_the_circuit(field: str):
     assert (row.low, row.high, row.distribution) == (0.0, 1.0, "fixed")
 
 
-def test_procedures_teach_nothing():
-    quality = {row["name"]: float(row["quality_relative"]) for row in THERAPIES}
-    assert {one.name for one in treatments() if one.kind == "procedure"} == {
-        name for name, value in quality.items() if value == 0
-    }
+@pytest.mark.parametrize("row", THERAPIES, ids=lambda row: row["name"])
+def test_what_a_therapy_teaches_lies_between_its_ends(row: dict[str, str]):
+    low, middle, high = (float(row[f"quality_{end}"]) for end in ("low", "relative", "high"))
+    assert 0 <= low <= middle <= high
+
+
+def test_procedures_teach_nothing_and_everything_else_teaches_or_prepares():
+    procedures = {one.name for one in treatments() if one.kind == "procedure"}
+    assert procedures == {row["name"] for row in THERAPIES if float(row["quality_high"]) == 0}
+    for row in THERAPIES:
+        prepares = 0 < float(row["preparation_fraction"]) < 1
+        assert prepares == (row["name"] == "preparation")
+        assert prepares or row["name"] in procedures or float(row["quality_relative"]) > 0
 
 
 def test_every_antidepressant_has_an_occupancy_and_nothing_else_has():
