@@ -1,4 +1,4 @@
-"""``evidence pk`` and ``demo``: every published number is shown, and the pages stand alone."""
+"""``evidence pk``, ``evidence efficacy`` and ``demo``: every number is shown, and the pages stand alone."""
 
 from __future__ import annotations
 
@@ -118,6 +118,44 @@ def test_report_that_cannot_be_written_fails_before_anything_is_printed(command:
     done = command("evidence", "pk", *FEW, "--report", tmp_path / "file" / "pk.html")
     assert (done.code, done.out) == (1, "")
     assert "Cannot write" in done.err
+
+
+# --- evidence efficacy ---------------------------------------------------------------------------
+
+OUTCOMES = ("--row", "T0103", "--row", "T0124", "--row", "S0007")
+
+
+def test_outcomes_obey_the_schema_of_facts_and_keep_the_order_of_their_table(command: Command):
+    done = command("evidence", "efficacy", "--json", *OUTCOMES)
+    assert (done.code, done.err) == (0, "")
+    check_schema(done.json, "facts-1")
+    assert done.json["table"] == "efficacy"
+    assert [one["row_id"] for one in done.json["rows"]] == ["S0007", "T0103", "T0124"]
+    assert [one["topic"] for one in done.json["rows"]] == ["therapy", "control", "control"]
+
+
+def test_closed_outcomes_show_the_model_and_not_what_was_printed(command: Command):
+    shut = command("evidence", "efficacy", "--json", "--row", "T0010").json["rows"][0]
+    assert shut["verdict"] == "closed: opens with the frozen posterior"
+    assert (shut["low"], shut["high"], shut["kind"], shut["assumption"]) == (None, None, "", "")
+    assert shut["simulated"] < 0.0
+    for option in ((), ("--csv",), ("--json",)):
+        out = command("evidence", "efficacy", "--row", "T0010", *option).out
+        assert "T0010" in out
+        assert not re.search(r"7\.6\b|11\.3\b|3\.9\b", out)
+
+
+def test_outcomes_are_counted_by_group(command: Command):
+    out = command("evidence", "efficacy", *OUTCOMES).out
+    assert re.search(r"^control: [01] of 1 reproduced", out, flags=re.MULTILINE)
+    assert "1 kept to validate: the printed values open with the frozen posterior" in out
+    assert "1 rows not comparable, with the reason; none is dropped because it fits badly." in out
+
+
+def test_unknown_outcome_is_bad_input(command: Command):
+    done = command("evidence", "efficacy", "--row", "T103")
+    assert done.code == 2
+    assert "Unknown row 'T103'. Did you mean 'T0103'" in done.err
 
 
 # --- demo --------------------------------------------------------------------------------------

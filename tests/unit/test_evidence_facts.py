@@ -221,6 +221,9 @@ def test_references_are_read_in_every_form():
     assert read_reference("time: 24 h") == Reference(kind="time", at_h=24.0)
     assert read_reference("variable: bdnf_relative") == Reference(kind="variable", variable="bdnf_relative")
     assert read_reference("regimen: placebo intranasal").regimen == "placebo intranasal"
+    assert read_reference("mediator: madrs_points, regimen: placebo po, daily x 2") == Reference(
+        kind="mediator", variable="madrs_points", regimen="placebo po, daily x 2"
+    )
     with pytest.raises(InvalidInputError, match=r"'reference' must be 'baseline', .*Got 'yesterday'"):
         read_reference("yesterday")
 
@@ -291,6 +294,8 @@ def test_unchanged_tables_pass():
         (run("Q008a", "regimen", "ketamine 35 mg im"), "'regimen' must be given exactly where steady"),
         (run("Q018a", "reference", "regimen: ketamine 1 mq im"), "In run Q018a: Unknown unit 'mq'"),
         (run("Q019a", "reference", "placebo"), "In run Q019a: 'reference' must be 'baseline'.*Got 'placebo'"),
+        (run("Q019a", "reference", "mediator: madrs_point, regimen: saline iv"), "Unknown variable 'madrs"),
+        (run("Q019a", "reference", "mediator: madrs_points, regimen: saline iv 40"), "In run Q019a: "),
         (run("Q022a", "reference", ""), "'reference' must be of the kind baseline or .*run Q022a"),
         (run("Q003a", "reference", "baseline"), "'reference' must be of the kind none.*peak in run Q003a"),
         (run("Q019a", "population", "200 people"), "'population' must be 'typical' or.*'200 people'"),

@@ -30,6 +30,7 @@ from euthymia.evidence.fact_courses import (
     FactCourse,
     held_at,
     needs_of,
+    other_scene_of,
     scene_of,
     setting_of,
     simulate_scenes,
@@ -41,7 +42,7 @@ from euthymia.model.parameters import load_parameters
 from euthymia.population.observation import OBSERVED, VITAL_SIGNS
 from euthymia.tables import read_table
 
-TABLES: tuple[Table, ...] = ("mechanism", "safety")
+TABLES: tuple[Table, ...] = ("mechanism", "safety", "efficacy")
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
 EACH_TABLE = pytest.mark.parametrize("table", TABLES)
 
@@ -170,6 +171,8 @@ def judged(statistic: str, low: float | None, high: float | None, simulated: flo
         ("increases", 0.0, None, -1e-3, False),
         ("decreases", None, 0.0, -1e-9, False),
         ("decreases", None, 0.0, -1e-3, True),
+        ("contrast_at", None, 0.0, -1e-9, False),
+        ("contrast_at", -7.3, -0.6, -0.7, True),
         ("return_by_h", 0.0, 2.0, None, False),
     ],
 )
@@ -184,6 +187,8 @@ def test_bounds_decide_and_a_number_without_spread_is_met_within_a_fifth(
     [
         ("increases", 0.0, None, "direction"),
         ("correlation", -1.0, 0.0, "direction"),
+        ("contrast_at", None, 0.0, "direction"),
+        ("contrast_at", -7.3, -0.6, "number"),
         ("peak_ratio", 1.0, None, "direction"),
         ("ratio_at", 0.0, 1.0, "direction"),
         ("ratio_at", 1.13, None, "number"),
@@ -215,6 +220,8 @@ def test_every_statistic_has_its_words():
         ("AE-DISSO-030", "a", "back within 25 % of its peak"),
         ("AE-DISSO-035", "a", "peak within 0–6 h"),
         ("AE-BLOOD-006", "a", "share of patients whose reading reaches 180 at least once"),
+        ("T0103", "a", "change at 24 h, less that with midazolam 0.045 mg/kg iv over 40 min"),
+        ("P0036", "a", "change at 24 h, less that with saline iv over 40 min in setting saline"),
     ],
 )
 def test_what_is_read_off_stands_in_words(row_id: str, part: str, words: str):
@@ -237,12 +244,12 @@ def known_course(**values: np.ndarray) -> FactCourse:
     )
 
 
-def read_off(statistic: str, course: FactCourse, **changes: object) -> float | None:
-    """Return a statistic of a course that stands for its scene."""
+def read_off(statistic: str, *courses: FactCourse, **changes: object) -> float | None:
+    """Return a statistic of a course and of the other regimen's, or of one that stands for both."""
     plain = dict.fromkeys(("threshold", "from_h", "to_h", "patients_count", "steady_at_umol_per_L"))
     given = {"variable": "glutamate_surge_relative", "reference": Reference(kind="baseline"), **plain}
     run = replace(run_of("Q019"), statistic=statistic, **(given | changes))
-    return statistic_of(run, {scene_of(run): course, scene_of(run, "other"): course})
+    return statistic_of(run, {other_scene_of(run): courses[-1], scene_of(run): courses[0]})
 
 
 def tent(height: float, at_h: float = 2.0, end_h: float = 6.0) -> np.ndarray:
@@ -277,6 +284,50 @@ def test_statistics_of_a_tent_are_those_worked_out_by_hand(
 ):
     course = known_course(glutamate_surge_relative=tent(4.0)[None])
     assert read_off(statistic, course, **changes) == pytest.approx(by_hand, rel=1e-9)
+
+
+def as_expected(course: FactCourse, variable: str, times_h: list[float]) -> np.ndarray:
+    return np.stack([course.at(variable, time_h) for time_h in times_h], axis=1)
+
+
+def test_a_contrast_is_the_change_less_that_of_the_other_arm_each_from_its_own_start():
+    own = known_course(madrs_points=np.array([[30.0], [20.0]]) - 2.0 * TIMES_H)
+    other = known_course(madrs_points=np.array([[34.0], [28.0]]) - 0.5 * TIMES_H)
+    asked = {"variable": "madrs_points", "reference": Reference(kind="regimen", regimen="other")}
+    at_4_h = read_off("contrast_at", own, other, from_h=4.0, to_h=4.0, **asked)
+    assert at_4_h == pytest.approx(-6.0, rel=1e-9)
+    window = read_off("contrast_at", own, other, from_h=2.0, to_h=4.0, **asked)
+    assert window == pytest.approx(-4.5, rel=1e-9)
+
+
+def test_a_mediated_share_is_slope_within_arms_times_contrast_over_contrast(monkeypatch: pytest.MonkeyPatch):
+    """With y = x / 2 - 3 on the drug and x / 2 without, and x lower by 4 on it, 2 of the 5 go with x."""
+    monkeypatch.setattr(FactCourse, "observed", as_expected)
+    spread = np.array([-2.0, 0.0, 1.0, 5.0])[:, None] * TIMES_H / 10.0
+    own_x, other_x = 20.0 + spread - 4.0 * TIMES_H / 10.0, 20.0 + spread
+    own = known_course(madrs_points=own_x, ssi_points=0.5 * own_x - 3.0 * TIMES_H / 10.0)
+    other = known_course(madrs_points=other_x, ssi_points=0.5 * other_x)
+    reference = Reference(kind="mediator", variable="madrs_points", regimen="other")
+    asked = {"variable": "ssi_points", "reference": reference, "from_h": 10.0, "to_h": 10.0}
+    assert read_off("mediated_share", own, other, **asked) == pytest.approx(0.4, rel=1e-9)
+
+
+def test_an_entry_rule_keeps_the_same_patients_in_both_arms(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(FactCourse, "observed", as_expected)
+    start = np.array([[1.0], [4.0], [20.0]])
+    own = known_course(ssi_points=start - np.array([[9.0], [1.0], [3.0]]) * TIMES_H)
+    other = known_course(ssi_points=start + 0.0 * TIMES_H)
+    reference = Reference(kind="regimen", regimen="other")
+    asked = {"variable": "ssi_points", "reference": reference, "from_h": 1.0, "to_h": 1.0}
+    assert read_off("contrast_at", own, other, subgroup="ssi_from_4", **asked) == pytest.approx(-2.0)
+    assert read_off("contrast_at", own, other, subgroup="all", **asked) == pytest.approx(-13.0 / 3.0)
+
+
+def test_the_other_arm_may_stand_in_the_setting_of_its_own_trials():
+    run = run_of("P0036")
+    assert (scene_of(run).setting, other_scene_of(run).setting) == ("midazolam", "saline")
+    assert other_scene_of(run).regimen == "saline iv over 40 min"
+    assert other_scene_of(run_of("T0103")).setting == "midazolam"
 
 
 def test_a_fall_has_its_peak_where_it_is_deepest():

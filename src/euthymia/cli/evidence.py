@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -214,6 +214,24 @@ def safety(
     _show_facts("safety", found, is_misfits=misfits, is_json=json, is_csv=csv)
 
 
+@app.command("efficacy")
+def efficacy(
+    row: FactRows = None,
+    overrides: options.Overrides = None,
+    role: RoleName = None,
+    misfits: FactMisfits = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show published outcomes of trials beside the model's; rows kept to validate stay closed.
+
+    Example: euthymia evidence efficacy --row P0017 --row T0103
+    """
+    found = _compare_facts("efficacy", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
+    _show_facts("efficacy", found, is_misfits=misfits, is_json=json, is_csv=csv)
+
+
 def _compare_facts(
     table: Table,
     only: list[str] | None,
@@ -254,7 +272,7 @@ def _show_facts(
         _rows_as_csv(FactComparison, found)
     else:
         show.table(FACT_COLUMNS, [fact_row_of(one) for one in found], right=(6, 7))
-        print(fact_summary(found))
+        print(fact_summary(found, by="topic" if table == "efficacy" else "layer"))
         if is_misfits:
             for text in dict.fromkeys(f"{one.row_id}{one.part}: {one.comment}" for one in found):
                 print(text)
@@ -321,20 +339,21 @@ def model_of(one: FactComparison) -> str:
     return f"{show.significant(one.simulated)}{_unit_of(one)}"
 
 
-def fact_summary(found: list[FactComparison]) -> str:
-    """Return how many facts were compared and reproduced, by layer, and what is closed."""
+def fact_summary(found: list[FactComparison], *, by: Literal["layer", "topic"] = "layer") -> str:
+    """Return how many facts were compared and reproduced, by layer or topic, and what is closed."""
     from euthymia.evidence.fact_compare import CLOSED, REPRODUCED, is_misfit
 
     lines = []
-    for layer in dict.fromkeys(one.layer for one in found if one.layer):
-        judged = [one for one in found if one.layer == layer and one.verdict != CLOSED]
+    run = [one for one in found if one.variable]
+    for group in dict.fromkeys(getattr(one, by) for one in run):
+        judged = [one for one in run if getattr(one, by) == group and one.verdict != CLOSED]
         if judged:
             hit = [one for one in judged if one.verdict == REPRODUCED]
             only = sum(one.kind == "direction" for one in hit)
             missed = ", ".join(f"{one.row_id}{one.part}" for one in judged if is_misfit(one))
             tail = f"; not {missed}" if missed else ""
             which = f" ({only} as directions)" if only else ""
-            lines.append(f"{layer}: {len(hit)} of {len(judged)} reproduced{which}{tail}")
+            lines.append(f"{group}: {len(hit)} of {len(judged)} reproduced{which}{tail}")
     shut = sum(one.verdict == CLOSED for one in found)
     if shut:
         lines.append(f"{shut} kept to validate: the printed values open with the frozen posterior")

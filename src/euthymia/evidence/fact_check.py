@@ -11,6 +11,7 @@ from euthymia.errors import InvalidInputError, invalid, unknown
 from euthymia.evidence.check import as_number, role_problems, split_keys
 from euthymia.evidence.fact_records import (
     CONFIDENCES,
+    MEDIATOR,
     PATIENTS,
     RECALLED,
     STATISTICS,
@@ -83,7 +84,7 @@ def _name(run: Row) -> str:
 
 
 def _variables(run: Row) -> tuple[str, ...]:
-    other = VARIABLE.fullmatch(run["reference"])
+    other = VARIABLE.fullmatch(run["reference"]) or MEDIATOR.fullmatch(run["reference"])
     return (run["variable"], other[1]) if other else (run["variable"],)
 
 

@@ -1,7 +1,7 @@
-"""Holds published facts about the chain beside the model's values. Never fits anything.
+"""Holds published facts about the chain and about trials beside the model's values. Never fits anything.
 
-The verdict on a row that is kept to validate the acute layer stays closed, and its printed value unseen,
-until the posterior is frozen.
+The verdict on a row of sessions or trials that is kept to validate stays closed, and its printed value
+unseen, until the posterior is frozen.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -18,25 +18,30 @@ from euthymia.evidence.fact_courses import (
     FactCourse,
     Scene,
     needs_of,
+    other_setting_of,
     setting_of,
     simulate_scenes,
     variable_of,
 )
 from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun
 from euthymia.evidence.fact_statistics import statistic_of
-from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
+from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts, load_outcome_facts
 from euthymia.evidence.records import Role
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.variables import find_variable
 from euthymia.tables import read_table
 
-Table = Literal["mechanism", "safety"]
+Table = Literal["mechanism", "safety", "efficacy"]
 CLOSE_FRACTION = 0.2
 """A printed number without spread is reproduced within a fifth either way, as for exposures."""
 CLOSE_SHARE = 0.01
 """... and a printed share also within one per cent of patients, for it is printed in whole per cents."""
 SMALLEST_CHANGE = 1e-6
 """Less than this is no direction: it is of the size of numerical error."""
+SHARES = ("response", "remission")
+"""Shares of patients that an outcome may print."""
+CLOSED_TABLES = ("safety", "efficacy")
+"""Tables whose rows to validate with are closed."""
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 CLOSED = "closed: opens with the frozen posterior"
 
@@ -98,9 +103,25 @@ class FactComparison:
     assumption: str
 
 
+class _Columns(NamedTuple):
+    """Where a table says what a row is about, in whom it was studied and on what kind of page it was read."""
+
+    topic: str
+    studied: str
+    quality: str
+
+
+_COLUMNS: Mapping[Table, _Columns] = {
+    "mechanism": _Columns("link", "species_region", ""),
+    "safety": _Columns("domain", "population", "source_quality"),
+    "efficacy": _Columns("group", "population", "location"),
+}
+
+
 def facts_of(table: Table) -> tuple[FactRow, ...]:
     """Return the shipped facts of a table."""
-    return load_mechanism_facts() if table == "mechanism" else load_acute_facts()
+    load = {"mechanism": load_mechanism_facts, "safety": load_acute_facts, "efficacy": load_outcome_facts}
+    return load[table]()
 
 
 def compare_facts(
@@ -117,7 +138,7 @@ def compare_facts(
     Parameters
     ----------
     table : str
-        ``mechanism`` or ``safety``.
+        ``mechanism``, ``safety`` or ``efficacy``.
     rows : iterable of FactRow, optional
         Of that table; by default all. Only what they need is simulated.
     parameters : ParameterSet, optional
@@ -141,8 +162,8 @@ def is_misfit(one: FactComparison) -> bool:
 
 
 def is_closed(table: Table, row: FactRow) -> bool:
-    """Tell whether a row's printed value stays unseen: what validates the acute layer."""
-    return table == "safety" and row.role is Role.VALIDATE
+    """Tell whether a row's printed value stays unseen: what validates the acute layer or the outcomes."""
+    return table in CLOSED_TABLES and row.role is Role.VALIDATE
 
 
 def verdict_of(run: FactRun, simulated: float | None) -> str:
@@ -158,7 +179,7 @@ def verdict_of(run: FactRun, simulated: float | None) -> str:
         is_share = STATISTICS[run.statistic].is_share
         is_inside = _is_close(simulated, low) or (is_share and abs(simulated - low) <= CLOSE_SHARE + 1e-12)
     else:
-        margin = SMALLEST_CHANGE if run.statistic in ("increases", "decreases") else 0.0
+        margin = SMALLEST_CHANGE if run.statistic in ("increases", "decreases", "contrast_at") else 0.0
         is_above = low is None or simulated >= low + margin
         is_inside = is_above and (high is None or simulated <= high - margin)
     return REPRODUCED if is_inside else NOT_REPRODUCED
@@ -212,16 +233,16 @@ def _compared(
 
 def _stated(table: Table, row: FactRow, run: FactRun) -> FactComparison:
     """Return what a row states and where it comes from, not compared."""
-    is_mechanism = table == "mechanism"
-    quality = "" if is_mechanism else row.printed["source_quality"]
+    columns = _COLUMNS[table]
+    quality = row.printed[columns.quality] if columns.quality else ""
     return FactComparison(
         row_id=row.row_id,
         part=run.part,
         role=row.role.value,
         layer="",
-        topic=row.printed["link" if is_mechanism else "domain"].replace("_", " "),
+        topic=row.printed[columns.topic].replace("_", " "),
         fact=_fact(table, row, run),
-        studied=row.printed["species_region" if is_mechanism else "population"],
+        studied=row.printed[columns.studied],
         grade=", ".join(filter(None, (row.confidence, quality))).replace("-", " "),
         source=row.citation,
         url=row.url,
@@ -247,6 +268,11 @@ def _fact(table: Table, row: FactRow, run: FactRun) -> str:
     printed = row.printed
     if table == "mechanism":
         return _joined(printed["quantity"], printed["value"])
+    if table == "efficacy":
+        about = ", ".join(
+            filter(None, (printed["trial"], printed["arm"], printed["quantity"], printed["time"]))
+        )
+        return about if is_closed(table, row) else _joined(about, _printed_outcome(printed))
     is_placebo = run.regimen.startswith("placebo") and bool(printed["comparator"])
     drug = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
     stated = _joined(printed["measure"], f"{printed['comparator']}, beside {drug}" if is_placebo else drug)
@@ -255,6 +281,18 @@ def _fact(table: Table, row: FactRow, run: FactRun) -> str:
     value = printed["value"] or "–".join(filter(None, (printed["value_low"], printed["value_high"])))
     value = printed["comparator_value"] if is_placebo else value
     return _joined(stated, f"{value} {printed['unit']}".strip())
+
+
+def _printed_outcome(printed: Mapping[str, str]) -> str:
+    """Return a printed outcome with its spread, contrast and shares of patients."""
+    shares = [f"{name} {printed[f'{name}_percent']} %" for name in SHARES if printed[f"{name}_percent"]]
+    contrast = _spread(printed["contrast"], printed["contrast_spread"])
+    parts = (_spread(printed["value"], printed["spread"]), f"{printed['contrast_kind']} {contrast}".strip())
+    return "; ".join(filter(None, (*parts, *shares)))
+
+
+def _spread(value: str, spread: str) -> str:
+    return f"{value} ({spread})" if value and spread else value or spread
 
 
 def _joined(*parts: str) -> str:
@@ -279,6 +317,8 @@ _WORDS: Mapping[str, str] = {
     "share_total_above": "share of patients whose reading reaches {threshold} at least once",
     "share_with_event": "share of patients with it in at least one session",
     "share_responding": "share of patients who have lost {percent} % {when}",
+    "contrast_at": "change {when}, less {against}",
+    "mediated_share": "share of the difference in change {when} from {against}",
     "ratio_last_to_first": "peak after the last dose over that after the first",
     "peaks_before": "time of the peak less that of {against}",
     "correlation": "change {when}: correlation over patients with that of {against}",
@@ -314,7 +354,11 @@ def _against(run: FactRun) -> str:
     at = "" if reference.at_h is None else f"{reference.at_h:g} h"
     if reference.kind == "variable":
         return " at ".join(filter(None, (reference.variable, at)))
-    return {"regimen": f"that with {reference.regimen}", "time": at}.get(reference.kind, "its start")
+    elsewhere = "" if other_setting_of(run) == setting_of(run) else f" in setting {other_setting_of(run)}"
+    other = f"that with {reference.regimen}{elsewhere}"
+    if reference.kind == "mediator":
+        return f"{other} that goes with {reference.variable}"
+    return {"regimen": other, "time": at}.get(reference.kind, "its start")
 
 
 def _unit(run: FactRun, variable_unit: str) -> str:
@@ -322,7 +366,7 @@ def _unit(run: FactRun, variable_unit: str) -> str:
         return "h"
     has_own = run.statistic in (
         *("value_at", "peak", "rise_at", "maximum_rise", "mean_of_maxima", "sd_at"),
-        *("increases", "decreases"),
+        *("increases", "decreases", "contrast_at"),
     )
     return variable_unit if has_own else "1"
 

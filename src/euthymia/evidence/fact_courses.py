@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from euthymia.mechanism.pk import brain
 from euthymia.mechanism.receptor import nmda
 from euthymia.model.chain import circuit_table, node_constants
 from euthymia.model.parameters import ParameterSet, load_parameters
-from euthymia.model.scales import scales
+from euthymia.model.scales import Scale, scales
 from euthymia.model.variables import find_variable
 from euthymia.model.wiring import Shares, record
 from euthymia.population.individual import chain_values
@@ -55,6 +55,13 @@ class Person(NamedTuple):
     age_years: float | None
     is_hypertensive: bool
     is_well: bool
+
+
+class Entry(NamedTuple):
+    """A reading before the first dose that admits virtual patients to a trial."""
+
+    variable: str
+    at_least: float
 
 
 class Scene(NamedTuple):
@@ -97,16 +104,18 @@ class FactCourse:
 
     def first(self, count: int | None) -> FactCourse:
         """Return the course of the first patients only; draws are keyed, so they are the same people."""
-        if count is None or count >= len(self.numbers):
-            return self
-        values = {name: array[:count] for name, array in self.values.items()}
-        return FactCourse(
-            times_h=self.times_h,
-            values=values,
-            starts_h=self.starts_h,
-            numbers=self.numbers[:count],
-            parameters=self.parameters,
-        )
+        return self if count is None else self.only(np.arange(len(self.numbers)) < count)
+
+    def only(self, is_in: NDArray[np.bool_]) -> FactCourse:
+        """Return the course of some patients, (P,)."""
+        values = {name: array[is_in] for name, array in self.values.items()}
+        return replace(self, values=values, numbers=self.numbers[is_in])
+
+    def admitted(self, entry: Entry | None) -> NDArray[np.bool_]:
+        """Return who would have been taken into a trial by what was read before the first dose, (P,)."""
+        if entry is None:
+            return np.ones(len(self.numbers), dtype=bool)
+        return self.observed(entry.variable, [0.0])[:, 0] >= entry.at_least
 
     def at(self, variable: str, time_h: float) -> Array:
         """Return a variable at one of the times, (P,)."""
@@ -126,9 +135,10 @@ class FactCourse:
         if variable not in _scale_variables():
             values = self.values[variable][:, places]
             return self.read(variable, values, times_h)
+        scale = _scale_variables()[variable]
         return rate(
-            self.values["severity_fraction"][:, places],
-            _scale_variables()[variable],
+            self.values[scale.latent][:, places],
+            scale,
             times_h,
             parameters=self.parameters,
             numbers=self.numbers,
@@ -144,8 +154,8 @@ class FactCourse:
 
 
 @cache
-def _scale_variables() -> Mapping[str, str]:
-    return {scale.variable: name for name, scale in scales().items()}
+def _scale_variables() -> Mapping[str, Scale]:
+    return {scale.variable: scale for scale in scales().values()}
 
 
 def variable_of(name: str) -> str:
@@ -174,14 +184,26 @@ def person_of(subgroup: str) -> Person:
 
 
 @cache
-def _settings() -> Mapping[str, str]:
+def entry_of(subgroup: str) -> Entry | None:
+    """Return what admits to a subgroup that was chosen by a reading, else None."""
+    row = {one["name"]: one for one in read_table("evidence/subgroups.csv")}[subgroup]
+    return Entry(row["entry_variable"], float(row["entry_at_least"])) if row["entry_variable"] else None
+
+
+@cache
+def _settings(column: str) -> Mapping[str, str]:
     rows = read_table("evidence/expectations.csv")
-    return {row_id: row["setting"] for row in rows for row_id in row["row_ids"].split(";")}
+    return {row_id: row[column] for row in rows for row_id in row["row_ids"].split(";")}
 
 
 def setting_of(run: FactRun) -> str:
     """Return what patients expect in a run: nothing, unless it is about an arm of a trial."""
-    return _settings().get(run.row_id, NO_EXPECTATION)
+    return _settings("setting").get(run.row_id, NO_EXPECTATION)
+
+
+def other_setting_of(run: FactRun) -> str:
+    """Return what patients expect with the other regimen: the same, unless it is of another trial."""
+    return _settings("reference_setting").get(run.row_id) or setting_of(run)
 
 
 @cache
@@ -193,17 +215,24 @@ def starts_of(regimen: str) -> tuple[float, ...]:
 # --- what is needed ------------------------------------------------------------------------------
 
 
-def scene_of(run: FactRun, regimen: str | None = None) -> Scene:
-    """Return the scene of a run, or the one with the other regimen."""
-    return Scene(regimen or run.regimen, person_of(run.subgroup), setting_of(run), run.patients_count is None)
+def scene_of(run: FactRun) -> Scene:
+    """Return the scene of a run."""
+    return Scene(run.regimen, person_of(run.subgroup), setting_of(run), run.patients_count is None)
+
+
+def other_scene_of(run: FactRun) -> Scene:
+    """Return the scene of the other regimen that a run is held against, else its own."""
+    if not run.reference.regimen:
+        return scene_of(run)
+    return scene_of(run)._replace(regimen=run.reference.regimen, setting=other_setting_of(run))
 
 
 def needs_of(runs: Iterable[FactRun]) -> dict[Scene, Need]:
     """Return every scene once, with all that runs ask of it."""
     found: dict[Scene, Need] = {}
     for run in runs:
-        for regimen in dict.fromkeys((run.regimen, run.reference.regimen or run.regimen)):
-            scene, need = scene_of(run, regimen), _need(run, regimen)
+        for scene in dict.fromkeys((scene_of(run), other_scene_of(run))):
+            need = _need(run, scene.regimen)
             before = found.get(scene, Need(1, (), ()))
             found[scene] = Need(
                 max(before.patients_count, need.patients_count),
@@ -214,12 +243,15 @@ def needs_of(runs: Iterable[FactRun]) -> dict[Scene, Need]:
 
 
 def _need(run: FactRun, regimen: str) -> Need:
-    names = [run.variable, run.reference.variable or run.variable, "severity_fraction"]
+    entry = entry_of(run.subgroup)
+    asked = (run.variable, run.reference.variable, entry.variable if entry else "")
+    names = [variable_of(name) for name in asked if name]
+    latent = [_scale_variables()[name].latent for name in names if name in _scale_variables()]
     times = [0.0, *_named_times_h(run)]
     if run.patients_count is not None:
         times += _read_times_h(run, regimen)
     count = min(run.patients_count or 1, MOST_PATIENTS)
-    return Need(count, tuple(dict.fromkeys(map(variable_of, names))), tuple(times))
+    return Need(count, tuple(dict.fromkeys((*names, *latent))), tuple(times))
 
 
 def _named_times_h(run: FactRun) -> list[float]:

@@ -12,14 +12,15 @@ from euthymia.tables import Row, number
 
 RECALLED = "recalled-not-verified"
 CONFIDENCES = ("seen-in-source", "derived", RECALLED)
-SUBGROUPS = ("all", "healthy", "under_65", "from_65", "hypertension")
-REFERENCE_KINDS = ("none", "baseline", "regimen", "variable", "time")
+SUBGROUPS = ("all", "healthy", "under_65", "from_65", "hypertension", "ssi_from_4")
+REFERENCE_KINDS = ("none", "baseline", "regimen", "variable", "time", "mediator")
 
 _NUMBER = r"\d+(?:\.\d+)?"
 WINDOW = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
 PATIENTS = re.compile(r"([1-9]\d*) virtual patients")
 _TIME = re.compile(rf"time: ({_NUMBER}) h")
 VARIABLE = re.compile(rf"variable: (\w+)(?: at ({_NUMBER}) h)?")
+MEDIATOR = re.compile(r"mediator: (\w+), regimen: (.+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +121,18 @@ STATISTICS: Mapping[str, Statistic] = {
         needs_patients=True,
         is_share=True,
     ),
+    "contrast_at": Statistic(
+        meaning="change of v from baseline at the time, less that with the other regimen",
+        references=("regimen",),
+        needs_time=True,
+    ),
+    "mediated_share": Statistic(
+        meaning="share of the contrast in v that goes with the mediator: slope of the change of v on that of "
+        "the mediator within the arms, times the contrast in the mediator, over that in v; as observed",
+        references=("mediator",),
+        needs_time=True,
+        needs_patients=True,
+    ),
     "ratio_last_to_first": Statistic(
         meaning="departure of v from baseline at its peak after the last dose over that after the first"
     ),
@@ -163,7 +176,7 @@ class Reference:
     kind : str
         One of ``REFERENCE_KINDS``; ``"baseline"`` is before the first dose, of the same person.
     regimen, variable : str
-        Given for the kinds of these names, else empty.
+        Given for the kinds of these names, both for the kind ``"mediator"``, else empty.
     at_h : float or None
         For the kind ``"time"``, and for ``"variable"`` where a time is named.
     """
@@ -301,5 +314,10 @@ def read_reference(text: str) -> Reference:
     other = VARIABLE.fullmatch(text)
     if other:
         return Reference(kind="variable", variable=other[1], at_h=float(other[2]) if other[2] else None)
-    must = "'baseline', 'regimen: ...', 'time: ... h' or 'variable: ... at ... h'"
+    between = MEDIATOR.fullmatch(text)
+    if between:
+        return Reference(kind="mediator", variable=between[1], regimen=between[2])
+    must = (
+        "'baseline', 'regimen: ...', 'time: ... h', 'variable: ... at ... h' or 'mediator: ..., regimen: ...'"
+    )
     raise invalid("reference", must=must, got=repr(text))

@@ -12,7 +12,9 @@ from euthymia.evidence.fact_courses import (
     SESSION_END_H,
     FactCourse,
     Scene,
+    entry_of,
     held_at,
+    other_scene_of,
     reading_times_h,
     scene_of,
     variable_of,
@@ -65,9 +67,9 @@ def statistic_of(
     """Return the model's value of a comparable run, or None where it has none (never, or 0 over 0)."""
     if run.steady_at_umol_per_L is not None:
         return _held(run, parameters)
-    other = courses[scene_of(run, run.reference.regimen or None)]
-    own = courses[scene_of(run)].first(run.patients_count)
-    asked = Asked(run, own, other.first(run.patients_count), variable_of(run.variable))
+    own, other = (courses[scene].first(run.patients_count) for scene in (scene_of(run), other_scene_of(run)))
+    admitted = own.admitted(entry_of(run.subgroup))
+    asked = Asked(run, own.only(admitted), other.only(admitted), variable_of(run.variable))
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(_MEASURES[run.statistic](asked))
     return value if np.isfinite(value) else None
@@ -104,6 +106,27 @@ def _value_at(asked: Asked) -> float:
 
 def _rise_at(asked: Asked) -> float:
     return _now(asked).mean() - _before(asked).mean()
+
+
+def _contrast_at(asked: Asked) -> float:
+    own = _now(asked) - asked.own.at(asked.variable, 0.0)
+    other = asked.other.mean(asked.variable, asked.from_h, asked.to_h) - asked.other.at(asked.variable, 0.0)
+    return own.mean() - other.mean()
+
+
+def _mediated_share(asked: Asked) -> float:
+    """Return a b / c: contrast in the mediator, slope within arms, contrast in the variable."""
+    mediator = variable_of(asked.run.reference.variable)
+    outcomes = [_seen_change(one, asked.variable, asked.to_h) for one in (asked.own, asked.other)]
+    carried = [_seen_change(one, mediator, asked.to_h) for one in (asked.own, asked.other)]
+    y, x = (np.concatenate([one - one.mean() for one in arms]) for arms in (outcomes, carried))
+    own, other = (float(arms[0].mean() - arms[1].mean()) for arms in (carried, outcomes))
+    return own * float(x @ y / (x @ x)) / other
+
+
+def _seen_change(course: FactCourse, variable: str, time_h: float) -> Array:
+    totals = course.observed(variable, [0.0, time_h])
+    return totals[:, 1] - totals[:, 0]
 
 
 def _ratio_at(asked: Asked) -> float:
@@ -274,6 +297,8 @@ _MEASURES: Mapping[str, Callable[[Asked], float]] = {
     "share_total_above": _share_total_above,
     "share_with_event": _share_with_event,
     "share_responding": _share_responding,
+    "contrast_at": _contrast_at,
+    "mediated_share": _mediated_share,
     "ratio_last_to_first": _ratio_last_to_first,
     "peaks_before": _peaks_before,
     "correlation": _correlation,

@@ -1,4 +1,4 @@
-"""Published facts about the chain after pharmacokinetics, and how each is compared with the model.
+"""Published facts about the chain and about trials, and how each is compared with the model.
 
 A table of facts holds what was printed; beside it a table of runs says, for every fact, what is run, what is
 read off and between which bounds it should lie, or why it cannot be compared. Nothing here runs the model.
@@ -19,6 +19,7 @@ from euthymia.tables import Row, read_table
 
 MECHANISM = "evidence/mechanism/quantities"
 ACUTE = "evidence/safety/acute_effects"
+OUTCOMES = "evidence/efficacy/outcomes"
 
 
 @cache
@@ -31,6 +32,12 @@ def load_mechanism_facts() -> tuple[FactRow, ...]:
 def load_acute_facts() -> tuple[FactRow, ...]:
     """Return the shipped facts on what happens during a session, of every role."""
     return _load(ACUTE)
+
+
+@cache
+def load_outcome_facts() -> tuple[FactRow, ...]:
+    """Return the shipped outcomes of trials, from controls to relapse, of every role."""
+    return _load(OUTCOMES)
 
 
 def _load(stem: str) -> tuple[FactRow, ...]:
