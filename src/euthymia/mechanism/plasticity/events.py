@@ -28,13 +28,17 @@ def daily(parameters: Parameters, arrival: Array, size: Array) -> Array:
 
     Parameters
     ----------
+    parameters : Parameters
+        Each a number, or one for each patient (P,).
     arrival, size : array (P, D)
         Whether an event arrives on a day, and how large it is.
     """
     p = parameters
-    chance = 1.0 - np.exp(-np.asarray(p.event_rate_per_year, float) / DAYS_PER_YEAR)
+    rate, mean = (
+        np.asarray(one, float)[..., None] for one in (p.event_rate_per_year, p.event_stress_relative)
+    )
     kept = np.exp(-24.0 / np.asarray(p.event_time_h, float))
-    met = np.where(arrival < chance, -np.asarray(p.event_stress_relative, float) * np.log(size), 0.0)
+    met = np.where(arrival < 1.0 - np.exp(-rate / DAYS_PER_YEAR), -mean * np.log(size), 0.0)
     loads = np.empty_like(met)
     load = np.zeros(len(met))
     for day in range(met.shape[1]):
