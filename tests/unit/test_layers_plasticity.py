@@ -11,7 +11,7 @@ from tests.strategies import concentrations, fractions, layer_parameters, loads
 
 from euthymia.engine.maths import NUMPY
 from euthymia.mechanism.circuit import surge
-from euthymia.mechanism.plasticity import signalling, stress, synapses
+from euthymia.mechanism.plasticity import events, signalling, stress, synapses
 from euthymia.model.wiring import REGIONS
 
 # --- surge -----------------------------------------------------------------------------------------
@@ -84,17 +84,37 @@ def test_release_falls_below_its_adaptation_after_the_gain_ends():
 
 # --- signalling ------------------------------------------------------------------------------------
 
-QUIET = signalling.Inputs(0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-ROUTES = ("disinhibition_weight_fraction", "direct_weight_fraction", "trapping_weight_fraction")
+QUIET = signalling.Inputs(
+    surge_relative=0.0,
+    pyramidal_block_fraction=0.0,
+    trapped_block_fraction=0.0,
+    s_ketamine_site_umol_per_L=0.0,
+    r_ketamine_site_umol_per_L=0.0,
+    r_hydroxynorketamine_site_umol_per_L=0.0,
+    stress_relative=1.0,
+    inflammation_relative=0.0,
+    ssri_adaptation_fraction=0.0,
+)
+ROUTES = tuple(name for name in signalling.Parameters._fields if name.endswith("_weight_fraction"))
+NO_DRUG = {
+    name: 0.0
+    for name in signalling.Inputs._fields
+    if name.endswith(("_site_umol_per_L", "_block_fraction")) or name == "surge_relative"
+}
+"""Every way in which ketamine reaches signalling."""
+UNTREATED = signalling.State(0.0, 0.0, 0.0, 0.0)
 
 
 @st.composite
 def signals(draw: st.DrawFn, **fixed: float) -> signalling.Inputs:
-    """What reaches signalling: any surge, block, load and antidepressant."""
+    """What reaches signalling: any surge, block, concentration, load and antidepressant."""
     return signalling.Inputs(
         surge_relative=draw(concentrations()),
         pyramidal_block_fraction=draw(fractions()),
         trapped_block_fraction=draw(fractions()),
+        s_ketamine_site_umol_per_L=draw(concentrations()),
+        r_ketamine_site_umol_per_L=draw(concentrations()),
+        r_hydroxynorketamine_site_umol_per_L=draw(concentrations()),
         stress_relative=draw(loads()),
         inflammation_relative=draw(loads()),
         ssri_adaptation_fraction=draw(fractions()),
@@ -110,9 +130,11 @@ def test_drive_stays_in_0_to_1_and_gates_in_0_to_2(
     inputs: signalling.Inputs, parameters: signalling.Parameters, rise: float
 ):
     out = signals_out(inputs, parameters, rise)
+    binding = parameters.trkb_binding_weight_fraction * parameters.trkb_binding_gain_relative
     assert 0.0 <= out.drive_fraction <= 1.0
     assert 0.0 < out.tone_relative <= 1.0
-    assert 0.0 <= out.resting_gate_relative <= out.gate_relative <= 2.0
+    assert 0.0 <= out.resting_gate_relative <= 2.0
+    assert out.resting_gate_relative <= out.gate_relative <= 2.0 * (1.0 + 2.0 * binding)
     assert out.bdnf_relative >= 1.0
 
 
@@ -125,16 +147,69 @@ def test_a_larger_surge_drives_no_less(
     assert less <= signals_out(inputs._replace(surge_relative=high), parameters).drive_fraction + 1e-14
 
 
+DRUGGED = QUIET._replace(
+    surge_relative=0.3,
+    pyramidal_block_fraction=0.2,
+    trapped_block_fraction=0.4,
+    s_ketamine_site_umol_per_L=0.2,
+    r_ketamine_site_umol_per_L=0.3,
+    r_hydroxynorketamine_site_umol_per_L=0.1,
+)
+ALONE = {
+    "disinhibition_weight_fraction": 0.09 / (0.09 + 0.04),
+    "direct_weight_fraction": 0.04 / (0.04 + 0.0225),
+    "trapping_weight_fraction": 0.4,
+    "trkb_binding_weight_fraction": 0.5,
+    "metabolite_weight_fraction": 0.5,
+    "r_route_weight_fraction": 0.6,
+}
+"""What each route gives at full weight under ``DRUGGED``, by hand from the shipped half values."""
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_each_route_into_the_drive_is_its_own_law(route: str):
+    alone = typical("signalling", **(dict.fromkeys(ROUTES, 0.0) | {route: 0.7}))
+    found = signals_out(DRUGGED, alone)
+    assert found.drive_fraction == pytest.approx(0.7 * ALONE[route], rel=1e-12)
+    none = typical("signalling", **dict.fromkeys(ROUTES, 0.0))
+    assert signals_out(DRUGGED, none).drive_fraction == 0.0
+
+
 def test_routes_into_the_drive_add_as_independent_chances():
-    all_three = typical("signalling", **dict.fromkeys(ROUTES, 0.7))
-    inputs = QUIET._replace(surge_relative=0.3, pyramidal_block_fraction=0.2, trapped_block_fraction=0.4)
-    missed = 1.0
-    for route in ROUTES:
-        alone = typical("signalling", **(dict.fromkeys(ROUTES, 0.0) | {route: 0.7}))
-        missed *= 1.0 - signals_out(inputs, alone).drive_fraction
-    assert signals_out(inputs, all_three).drive_fraction == pytest.approx(1.0 - missed, rel=1e-14)
-    by_hand = (1 - 0.7 * 0.09 / 0.13) * (1 - 0.7 * 0.04 / 0.0625) * (1 - 0.7 * 0.4)
-    assert missed == pytest.approx(by_hand, rel=1e-12)
+    found = signals_out(DRUGGED, typical("signalling", **dict.fromkeys(ROUTES, 0.7))).drive_fraction
+    missed = np.prod([1.0 - 0.7 * one for one in ALONE.values()])
+    assert set(ALONE) == set(ROUTES)
+    assert found == pytest.approx(1.0 - missed, rel=1e-12)
+
+
+@pytest.mark.parametrize(("share", "block", "left"), [(1.0, 1.0, 0.0), (0.6, 0.5, 0.7), (0.0, 1.0, 1.0)])
+def test_a_block_of_opioid_receptors_takes_the_share_that_needs_them(share: float, block: float, left: float):
+    p = typical("signalling", opioid_share_fraction=share, opioid_block_fraction=block)
+    whole = signals_out(DRUGGED, typical("signalling")).drive_fraction
+    assert signals_out(DRUGGED, p).drive_fraction == pytest.approx(left * whole, rel=1e-14)
+
+
+def test_only_where_trkb_is_bound_do_ketamine_and_antidepressants_open_its_gate_further():
+    inputs = DRUGGED._replace(ssri_adaptation_fraction=0.8)
+    plain = signals_out(inputs, typical("signalling"))
+    bound = signals_out(
+        inputs, typical("signalling", trkb_binding_weight_fraction=0.5, trkb_binding_gain_relative=2.0)
+    )
+    # half bound by ketamine (0.5 at a half value of 0.5), and 0.8 by the antidepressant
+    assert bound.gate_relative == pytest.approx(plain.gate_relative * (1.0 + 0.5 * 2.0 * 1.3), rel=1e-12)
+    assert bound.resting_gate_relative == plain.resting_gate_relative
+
+
+def test_a_bypass_of_mtorc1_carries_what_rapamycin_would_stop():
+    def speed(**changes: float) -> float:
+        p = typical("signalling", **changes)
+        state = signalling.State(0.0, 1.0, 0.0, 0.0)
+        return float(signalling.rates(NUMPY, state, STRONG, p).mtorc1_relative)
+
+    assert speed(mtorc1_scale_relative=0.0) == 0.0
+    half = speed(mtorc1_scale_relative=0.0, mtorc1_bypass_fraction=0.5)
+    assert half == pytest.approx(0.5 * speed(), rel=1e-14)
+    assert speed(mtorc1_scale_relative=0.0, mtorc1_bypass_fraction=1.0) == pytest.approx(speed(), rel=1e-14)
 
 
 def test_half_of_the_drive_comes_at_the_half_drive_surge():
@@ -144,18 +219,24 @@ def test_half_of_the_drive_comes_at_the_half_drive_surge():
 
 
 @given(
-    inputs=signals(
-        surge_relative=0.0,
-        pyramidal_block_fraction=0.0,
-        trapped_block_fraction=0.0,
-        ssri_adaptation_fraction=0.0,
-    ),
+    inputs=signals(**NO_DRUG, ssri_adaptation_fraction=0.0),
     parameters=layer_parameters("signalling"),
 )
 def test_without_drive_nothing_moves(inputs: signalling.Inputs, parameters: signalling.Parameters):
     assert signals_out(inputs, parameters).drive_fraction == 0.0
-    assert signalling.rates(NUMPY, signalling.initial(), inputs, parameters) == signalling.initial()
+    rest = signalling.initial(0.0, parameters)
+    assert rest == UNTREATED
+    assert signalling.rates(NUMPY, rest, inputs, parameters) == UNTREATED
     assert signals_out(inputs, parameters).bdnf_relative == 1.0
+
+
+@given(inputs=signals(**NO_DRUG), parameters=layer_parameters("signalling"))
+def test_bdnf_rests_with_an_antidepressant_that_has_been_taken_for_long(
+    inputs: signalling.Inputs, parameters: signalling.Parameters
+):
+    rest = signalling.initial(inputs.ssri_adaptation_fraction, parameters)
+    changes = signalling.rates(NUMPY, rest, inputs, parameters)
+    np.testing.assert_allclose(changes, 0.0, rtol=0, atol=1e-16)
 
 
 def test_the_gate_is_shut_without_bdnf_half_open_twice_over_at_rest_and_shut_by_a_block():
@@ -171,7 +252,7 @@ HOURS = np.linspace(0.0, 600.0, 121)
 
 def test_a_shut_trkb_gate_leaves_no_protein_whatever_the_drive():
     p = typical("signalling", trkb_block_fraction=1.0)
-    found = layer_course("signalling", signalling.initial(), p, HOURS, STRONG)
+    found = layer_course("signalling", UNTREATED, p, HOURS, STRONG)
     assert np.all(found.mtorc1_relative == 0.0)
     assert np.all(found.protein_relative == 0.0)
     assert found.ampa_fraction[-1] > 0.9, "AMPA potentiation needs no protein"
@@ -186,14 +267,14 @@ def test_bdnf_without_drive_makes_no_protein():
 
 
 def test_drive_with_an_open_gate_makes_protein():
-    found = layer_course("signalling", signalling.initial(), typical("signalling"), HOURS, STRONG)
+    found = layer_course("signalling", UNTREATED, typical("signalling"), HOURS, STRONG)
     assert found.protein_relative[-1] > 1.0
 
 
 def test_steady_states_under_a_constant_drive_are_the_closed_forms():
     p = typical("signalling")
     inputs = STRONG._replace(ssri_adaptation_fraction=0.6, inflammation_relative=2.0)
-    found = layer_course("signalling", signalling.initial(), p, [0.0, 3000.0], inputs)
+    found = layer_course("signalling", UNTREATED, p, [0.0, 3000.0], inputs)
     drive = 0.25 / (0.25 + p.surge_half_drive_relative**2)
     tone = 1.0 / (1.0 + p.stress_on_bdnf_relative + 2.0 * p.inflammation_on_bdnf_relative)
     grown = p.ampa_rate_per_h * drive * p.ampa_time_h
@@ -208,7 +289,7 @@ def test_ampa_potentiation_rises_and_fades_by_closed_forms():
     p = typical("signalling")
     drive = signals_out(STRONG, p).drive_fraction
     rate = p.ampa_rate_per_h * drive + 1.0 / p.ampa_time_h
-    risen = layer_course("signalling", signalling.initial(), p, TIMES_H, STRONG).ampa_fraction
+    risen = layer_course("signalling", UNTREATED, p, TIMES_H, STRONG).ampa_fraction
     np.testing.assert_allclose(
         risen, p.ampa_rate_per_h * drive / rate * (1.0 - np.exp(-rate * TIMES_H)), rtol=1e-8, atol=1e-10
     )
@@ -220,7 +301,7 @@ def test_ampa_potentiation_rises_and_fades_by_closed_forms():
 def test_no_state_of_signalling_can_fall_below_0_nor_ampa_rise_above_1(
     inputs: signalling.Inputs, parameters: signalling.Parameters
 ):
-    at_zero = signalling.rates(NUMPY, signalling.initial(), inputs, parameters)
+    at_zero = signalling.rates(NUMPY, UNTREATED, inputs, parameters)
     assert all(rate >= 0.0 for rate in at_zero)
     full = signalling.State(1.0, 0.5, 0.5, 0.5)
     assert signalling.rates(NUMPY, full, inputs, parameters).ampa_fraction <= 0.0
@@ -294,6 +375,51 @@ def test_full_negative_beliefs_alone_keep_up_the_load_of_an_episode():
     assert stress.target(alone, typical("stress")) == stress.State(1.0, 0.0)
 
 
+# --- events of life --------------------------------------------------------------------------------
+
+EVENTS = events.Parameters(
+    event_rate_per_year=events.DAYS_PER_YEAR, event_stress_relative=2.0, event_time_h=48.0
+)
+"""A rate of one event a day in the mean: the chance of one on a day is 1 - 1 / e."""
+
+
+def test_the_load_of_events_is_the_recursion_by_hand():
+    arrival = np.array([[0.99, 0.1, 0.63, 0.99, 0.64]])  # the chance is 0.632
+    size = np.full((1, 5), np.exp(-1.5))
+    kept = np.exp(-0.5)
+    expected = [0.0, 3.0, 3.0 * kept + 3.0, (3.0 * kept + 3.0) * kept, (3.0 * kept + 3.0) * kept**2]
+    found = events.daily(EVENTS, arrival, size)
+    np.testing.assert_allclose(found, [expected], rtol=1e-14, atol=0)
+
+
+def test_without_a_rate_nothing_ever_happens():
+    draws = np.random.default_rng(8).uniform(size=(2, 50, 365))
+    assert np.all(events.daily(EVENTS._replace(event_rate_per_year=0.0), *draws) == 0.0)
+
+
+def test_each_person_meets_events_by_a_rate_of_their_own():
+    draws = np.random.default_rng(9).uniform(size=(2, 2, 200))
+    rates = np.array([0.0, 50.0])
+    together = events.daily(EVENTS._replace(event_rate_per_year=rates), *draws)
+    assert np.all(together[0] == 0.0)
+    alone = events.daily(EVENTS._replace(event_rate_per_year=50.0), draws[0, 1:], draws[1, 1:])
+    assert np.array_equal(together[1:], alone)
+    assert alone.max() > 0.0
+
+
+def test_events_arrive_at_their_rate_and_bring_their_mean_load():
+    people, days = 2000, 365
+    p = typical("life")
+    arrival, size = np.random.default_rng(10).uniform(size=(2, people, days))
+    loads = events.daily(p, arrival, size)
+    fresh = loads - np.exp(-24.0 / p.event_time_h) * np.pad(loads, ((0, 0), (1, 0)))[:, :-1]
+    met = fresh[fresh > 1e-12]
+    chance = 1.0 - np.exp(-p.event_rate_per_year / events.DAYS_PER_YEAR)
+    spread = np.sqrt(people * days * chance * (1.0 - chance))
+    assert abs(len(met) - people * days * chance) < 5 * spread
+    assert met.mean() == pytest.approx(p.event_stress_relative, abs=5 * met.std() / np.sqrt(len(met)))
+
+
 # --- synapses --------------------------------------------------------------------------------------
 
 REGION = pytest.mark.parametrize("region", REGIONS)
@@ -322,6 +448,38 @@ def test_the_start_is_in_balance_without_drug(region: str, load: float, inflamma
     inputs = EPISODE._replace(stress_relative=load, inflammation_relative=inflammation)
     rest = synapses.initial(inputs, typical(region))
     assert change(rest, inputs, typical(region)) == synapses.State(0.0, 0.0)
+
+
+@given(
+    adaptation=fractions(),
+    load=loads(),
+    inflammation=loads(),
+    parameters=layer_parameters("prefrontal", homeostasis_rate_per_h=0.0),
+)
+def test_the_state_adapted_to_an_antidepressant_is_at_rest(
+    adaptation: float, load: float, inflammation: float, parameters: synapses.Parameters
+):
+    inputs = EPISODE._replace(
+        stress_relative=load, inflammation_relative=inflammation, ssri_adaptation_fraction=adaptation
+    )
+    rest = synapses.adapted(NUMPY, inputs, parameters)
+    np.testing.assert_allclose(change(rest, inputs, parameters), 0.0, rtol=0, atol=1e-10)
+    untreated = synapses.initial(inputs, parameters)
+    if adaptation == 0.0:
+        np.testing.assert_allclose(rest, untreated, rtol=1e-14, atol=0)
+    else:
+        assert rest.new_fraction >= 0.0
+        assert rest.stable_fraction >= untreated.stable_fraction * (1.0 - 1e-14)
+
+
+@REGION
+def test_an_antidepressant_holds_more_synapses_and_more_of_them_the_more_it_occupies(region: str):
+    adaptation = np.linspace(0.0, 1.0, 21)
+    inputs = synapses.Inputs(0.0, np.ones(21), 0.0, adaptation, 0.0)
+    rest = synapses.adapted(NUMPY, inputs, typical(region))
+    density = rest.new_fraction + rest.stable_fraction
+    assert np.all(np.diff(density) > 0.0)
+    assert np.abs(np.array(change(rest, inputs, typical(region)))).max() < 1e-10
 
 
 @REGION
