@@ -10,12 +10,13 @@ import pytest
 from euthymia import simulate
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.notation import parse_regimen, print_regimen
-from euthymia.errors import InvalidInputError
+from euthymia.errors import InvalidInputError, RunFailedError
 from euthymia.evidence import fact_courses
 from euthymia.evidence.fact_compare import NOT_REPRODUCED, REPRODUCED, FactComparison, compare_facts
 from euthymia.evidence.fact_records import STATISTICS, FactRow
 from euthymia.model.mechanisms import mechanisms, with_mechanisms
 from euthymia.model.parameters import load_parameters
+from euthymia.population import rival_facts
 from euthymia.population import rivals as rivals_module
 from euthymia.population.rival_facts import (
     DIRECTIONS,
@@ -31,6 +32,7 @@ from euthymia.population.rivals import (
     compare_mechanisms,
     ensemble_of,
     experiments,
+    naming,
     with_drug,
 )
 from euthymia.tables import read_table
@@ -168,6 +170,16 @@ def test_the_median_is_of_the_mechanisms_and_not_their_mean(found: tuple[Rival, 
     }
 
 
+def test_mechanisms_with_one_course_are_named(found: tuple[Rival, ...]):
+    assert ensemble_of(found).same_course == ()
+    assert ensemble_of((*found, found[0])).same_course == (("direct", "direct"),)
+
+
+def test_a_failed_run_names_its_mechanism():
+    with pytest.raises(RunFailedError, match="Mechanism 'direct': no solution"), naming("direct"):
+        raise RunFailedError("no solution")
+
+
 def test_one_mechanism_is_no_ensemble(found: tuple[Rival, ...]):
     with pytest.raises(InvalidInputError, match=r"'mechanism' must be two or more\. Got direct"):
         ensemble_of(found[:1])
@@ -183,10 +195,10 @@ def example() -> FactComparison:
     return compare_facts("mechanism", rows_of("Q005"))[0]
 
 
-def fact_of(example: FactComparison, *hits: bool, is_direction: bool = True) -> RivalFact:
+def fact_of(example: FactComparison, *hits: bool, statistic: str = "increases") -> RivalFact:
     verdicts = {True: REPRODUCED, False: NOT_REPRODUCED}
     return RivalFact(
-        is_direction=is_direction,
+        statistic=statistic,
         by_mechanism={
             name: replace(example, verdict=verdicts[hit])
             for name, hit in zip(mechanisms(), hits, strict=False)
@@ -205,14 +217,27 @@ def test_a_fact_separates_where_a_direction_is_reproduced_by_some_only(example: 
     assert fact_of(example, True, False).is_separating
     assert not fact_of(example, True, True).is_separating
     assert not fact_of(example, False, False).is_separating
-    by_size = fact_of(example, True, False, is_direction=False)
+    by_size = fact_of(example, True, False, statistic="time_of_peak_h")
     assert (by_size.has_both, by_size.is_separating) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("hit", "miss", "is_separating"),
+    [(1.06, 1.12, False), (1.0, 1.12, True), (0.97, 1.12, True), (0.97, 0.8, False), (1.0, None, True)],
+)
+def test_no_change_separates_those_that_stay_from_those_that_move(
+    hit: float, miss: float | None, is_separating: bool, example: FactComparison
+):
+    two = fact_of(example, True, False, statistic="no_change")
+    values = dict(zip(two.by_mechanism, (hit, miss), strict=True))
+    told = {name: replace(one, simulated=values[name]) for name, one in two.by_mechanism.items()}
+    assert replace(two, by_mechanism=told).is_separating == is_separating
 
 
 def test_mechanisms_are_told_apart_by_directions_only(example: FactComparison):
     names = list(mechanisms())
     same = fact_of(example, True, True, False)
-    by_size = fact_of(example, True, False, False, is_direction=False)
+    by_size = fact_of(example, True, False, False, statistic="ratio_at")
     assert not_separated([same, by_size]) == ((names[0], names[1]),)
     assert not_separated([same, by_size, fact_of(example, True, False, False)]) == ()
     assert not_separated([]) == ()
@@ -242,6 +267,15 @@ def test_each_mechanism_gets_its_own_values_and_each_scene_one_run(monkeypatch: 
     ampa = compared[2]
     assert (ampa.reproduced_by, ampa.missed_by, ampa.is_separating) == (*((one,) for one in TWO), True)
     assert ampa.by_mechanism["expectancy_only"].simulated == 0.0
+
+
+def test_mechanisms_with_the_same_numbers_are_simulated_once(monkeypatch: pytest.MonkeyPatch):
+    scenes = []
+    monkeypatch.setattr(rival_facts, "compare_facts", lambda *given, **_: scenes.append(given) or [None] * 2)
+    names = ("disinhibition", "mtor_required", "direct")
+    found = compare_rival_facts(rows_of("Q005"), parameters=load_parameters(), names=names)
+    assert len(scenes) == 2
+    assert all(tuple(one.by_mechanism) == names for one in found)
 
 
 def test_directions_are_statistics_of_the_vocabulary_and_not_all_of_them():

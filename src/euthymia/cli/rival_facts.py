@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HOW_TO_READ = (
     "Only facts that say which way something goes (direction) can separate mechanisms here. Rivals are not "
-    "refitted: where a size or a time decides (size), a miss is no verdict on them. A miss of 'no change' "
-    "may be a matter of size too: look at the values."
+    "refitted: where a size or a time decides (size), a miss is no verdict on them. So it is with "
+    "'no change' where mechanisms that reproduce it move the same way as those that miss it."
 )
 NO_SCORE = (
     "Facts are not votes: many are read off one link of the chain, and rows marked validate are predicted "

@@ -56,7 +56,9 @@ def print_prediction(seen: Prediction, *, width: int) -> None:
     if seen.band is not None:
         heads = _band_heads(seen)
         show.table(heads, _band_rows(seen.band), right=tuple(range(1, len(heads))))
-        print(textwrap.fill(f"{_edges_text(seen.band)} {NOT_WEIGHTED}", width) + "\n")
+        for text in _band_texts(seen.band):
+            print(textwrap.fill(text, width))
+        print()
 
 
 def prediction_document(seen: Prediction) -> dict[str, Any]:
@@ -134,6 +136,13 @@ def _band_rows(band: Ensemble) -> list[list[str]]:
     ]
 
 
+def _band_texts(band: Ensemble) -> list[str]:
+    """Return what must be said beside the band."""
+    same = "; ".join(", ".join(names) for names in band.same_course)
+    shared = [f"One course is shared by {same}: the median leans that way."] if same else []
+    return [_edges_text(band), NOT_WEIGHTED, *shared]
+
+
 def _edges_text(band: Ensemble) -> str:
     """Return which mechanisms are lowest and highest on which days."""
     return " ".join(
@@ -157,6 +166,7 @@ def _band_document(band: Ensemble) -> dict[str, Any]:
         "madrs_change_points": {edge: list(points) for edge, points in band.change_points.items()},
         "lowest_by": list(band.lowest_by),
         "highest_by": list(band.highest_by),
+        "same_course": [list(names) for names in band.same_course],
     }
 
 
@@ -181,7 +191,7 @@ def _band_section(seen: Prediction, band: Ensemble) -> Section:
     table = TableBlock(heads=heads, rows=_band_rows(band), right=tuple(range(1, len(heads))))
     return Section(
         title="Over the mechanisms",
-        texts=[NOT_WEIGHTED, _edges_text(band)],
+        texts=_band_texts(band),
         figure=to_html(figure),
         caption="Simulated: one typical patient without expectancy. Thin lines: mechanisms. Band: from the "
         "lowest to the highest at each time.",

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from euthymia.evidence.fact_compare import REPRODUCED, FactComparison, compare_facts, is_closed
+from euthymia.evidence.fact_compare import (
+    REPRODUCED,
+    SMALLEST_CHANGE,
+    FactComparison,
+    compare_facts,
+    is_closed,
+)
 from euthymia.evidence.fact_records import FactRow, FactRun
 from euthymia.evidence.facts import load_mechanism_facts
 from euthymia.model.mechanisms import mechanisms, with_mechanisms
 from euthymia.model.parameters import ParameterSet
-from euthymia.population.rivals import check_several
+from euthymia.population.rivals import check_several, naming
 
-DIRECTIONS = ("increases", "decreases", "no_change")
+NO_CHANGE = "no_change"
+DIRECTIONS = ("increases", "decreases", NO_CHANGE)
 """Statistics that say which way, and not how much or when."""
 
 
@@ -22,12 +29,12 @@ class RivalFact:
 
     Attributes
     ----------
-    is_direction : bool
-        Whether it says which way only. Else sizes and times decide it, which are not fitted for rivals.
+    statistic : str
+        A key of ``STATISTICS``.
     by_mechanism : {mechanism: FactComparison}
     """
 
-    is_direction: bool
+    statistic: str
     by_mechanism: Mapping[str, FactComparison]
 
     @property
@@ -51,9 +58,25 @@ class RivalFact:
         return bool(self.reproduced_by) and bool(self.missed_by)
 
     @property
+    def is_direction(self) -> bool:
+        """Whether a direction decides it, and no size or time, which are not fitted for rivals.
+
+        "No change" has bounds: where some reproduce it and move the same way as others that miss it, the
+        size of the move decides.
+        """
+        if self.statistic != NO_CHANGE:
+            return self.statistic in DIRECTIONS
+        return not self._ways(self.reproduced_by) & self._ways(self.missed_by)
+
+    @property
     def is_separating(self) -> bool:
         """Whether mechanisms differ on it, and not by sizes."""
         return self.is_direction and self.has_both
+
+    def _ways(self, names: Sequence[str]) -> set[bool]:
+        """Return which ways mechanisms move: True up, False down; nothing for those that stay."""
+        values = [self.by_mechanism[name].simulated for name in names]
+        return {one > 1.0 for one in values if one is not None and abs(one - 1.0) > SMALLEST_CHANGE}
 
 
 def typical_facts() -> tuple[FactRow, ...]:
@@ -89,19 +112,21 @@ def compare_rival_facts(
     chosen = tuple(names or mechanisms())
     check_several(chosen)
     facts = typical_facts() if rows is None else tuple(rows)
-    columns = [
-        compare_facts(
-            "mechanism",
-            facts,
-            parameters=with_mechanisms(parameters, [name]),
-            on_done=_part_of(on_done, place, len(chosen)),
-        )
-        for place, name in enumerate(chosen)
-    ]
+    sets = {name: with_mechanisms(parameters, [name]) for name in chosen}
+    keys = {name: _numbers_of(one) for name, one in sets.items()}
+    columns: dict[tuple[float, ...], tuple[FactComparison, ...]] = {}
+    for name in chosen:
+        if keys[name] not in columns:  # mechanisms with the same numbers are simulated once
+            part = _part_of(on_done, len(columns), len(set(keys.values())))
+            with naming(name):
+                columns[keys[name]] = compare_facts("mechanism", facts, parameters=sets[name], on_done=part)
     runs = [run for row in facts for run in row.runs]
     return tuple(
-        RivalFact(is_direction=run.statistic in DIRECTIONS, by_mechanism=dict(zip(chosen, one, strict=True)))
-        for run, *one in zip(runs, *columns, strict=True)
+        RivalFact(
+            statistic=run.statistic,
+            by_mechanism={name: columns[keys[name]][place] for name in chosen},
+        )
+        for place, run in enumerate(runs)
     )
 
 
@@ -112,6 +137,10 @@ def not_separated(facts: Sequence[RivalFact]) -> tuple[tuple[str, ...], ...]:
         verdicts = tuple(one.by_mechanism[name].verdict for one in facts if one.is_direction)
         groups.setdefault(verdicts, []).append(name)
     return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def _numbers_of(parameters: ParameterSet) -> tuple[float, ...]:
+    return tuple(row.value for rows in (parameters.rows, parameters.chain) for row in rows.values())
 
 
 def _is_typical(run: FactRun) -> bool:

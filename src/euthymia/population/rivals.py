@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.order import Item, Order
 from euthymia.dosing.regimen import Clause, Phase, Regimen
-from euthymia.errors import InvalidInputError, invalid
+from euthymia.errors import InvalidInputError, RunFailedError, invalid
 from euthymia.model.mechanisms import Mechanism, mechanisms, with_mechanisms
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.pk import check_covered
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 READ_DAYS = (2.0 / 24.0, 1.0, 7.0, 28.0)
 """Days at which the change of MADRS is read."""
 NEEDED_DAYS = 28.0
+SAME_POINTS = 1e-3
+"""Courses of MADRS that are nowhere further apart are one; the grid is about as exact."""
 ANY_WEIGHT_KG = 70.0
 """For what is asked of doses whatever they amount to."""
 
@@ -82,6 +85,8 @@ class Ensemble:
     change_points : {lowest, median, highest: changes on READ_DAYS}
     lowest_by, highest_by : tuple of str
         The mechanism at each edge on READ_DAYS.
+    same_course : tuple of tuple of str
+        Groups of mechanisms with one course: the median leans to what many share.
     """
 
     times_h: Array
@@ -89,6 +94,7 @@ class Ensemble:
     change_points: Mapping[str, tuple[float, ...]]
     lowest_by: tuple[str, ...]
     highest_by: tuple[str, ...]
+    same_course: tuple[tuple[str, ...], ...]
 
 
 @cache
@@ -127,7 +133,8 @@ def compare_mechanisms(
         for done, (one, plan) in enumerate(plans.items()):
             if on_done is not None:
                 on_done(place * len(plans) + done, len(chosen) * len(plans))
-            courses[one] = _course(plan, name, _experiment(one), parameters, patient)
+            with naming(name):
+                courses[one] = _course(plan, name, _experiment(one), parameters, patient)
         changes = {one: _changes(course) for one, course in courses.items()}
         course = courses[experiments()[0].id]
         found.append(Rival(mechanism=mechanisms()[name], course=course, change_points=changes))
@@ -152,6 +159,7 @@ def ensemble_of(found: Sequence[Rival]) -> Ensemble:
         change_points={key: tuple(map(float, one)) for key, one in _over_mechanisms(changes).items()},
         lowest_by=tuple(names[place] for place in changes.argmin(axis=0)),
         highest_by=tuple(names[place] for place in changes.argmax(axis=0)),
+        same_course=_same_course(names, points),
     )
 
 
@@ -160,6 +168,29 @@ def check_several(names: Sequence[str]) -> None:
     if len(names) < 2:
         got = names[0] if names else "none"
         raise invalid("mechanism", must="two or more", got=got, cure="Repeat it, or leave it out for all.")
+
+
+@contextmanager
+def naming(mechanism: str) -> Iterator[None]:
+    """Name the mechanism in the error of a run that fails."""
+    try:
+        yield
+    except RunFailedError as error:
+        message = f"Mechanism {mechanism!r}: {error} '--mechanism' asks for others."
+        raise RunFailedError(message) from error
+
+
+def _same_course(names: Sequence[str], points: Array) -> tuple[tuple[str, ...], ...]:
+    """Return groups of two or more mechanisms whose points (M, T) are the same within numerical error."""
+    groups: list[list[int]] = []
+    for place, course in enumerate(points):
+        alike = (group for group in groups if np.abs(points[group[0]] - course).max() < SAME_POINTS)
+        group = next(alike, None)
+        if group is None:
+            groups.append([place])
+        else:
+            group.append(place)
+    return tuple(tuple(names[place] for place in group) for group in groups if len(group) > 1)
 
 
 def _over_mechanisms(values: Array) -> dict[str, Array]:
