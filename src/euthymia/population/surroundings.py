@@ -122,7 +122,7 @@ class Taken:
         if match is None:
             raise invalid(
                 "already on",
-                must="drug and daily dose in mg, such as 'escitalopram 10 mg' or 'sertraline 50 mg until day 14'",
+                must="drug and dose a day in mg, 'escitalopram 10 mg' or 'sertraline 50 mg until day 14'",
                 got=repr(text),
             )
         drug = find_drug(match["drug"]).name
@@ -255,7 +255,7 @@ def cautions_about(plan: Regimen | None, setting: Setting, taken: Sequence[Taken
         )
     if ECT in sessions:
         found.append(
-            "ECT is an empirical curve set to one arm of a trial, hope and natural course included: no mechanism."
+            "ECT is an empirical curve set to one arm of a trial, hope and natural course included."
         )
     found += [
         f"{name}: {therapies()[name]['evidence']} Quality {therapies()[name]['quality_relative']} "
@@ -267,7 +267,7 @@ def cautions_about(plan: Regimen | None, setting: Setting, taken: Sequence[Taken
         found.append("Admission: the relief by care around the clock is assumed.")
     if setting.anaesthesia_h:
         found.append(
-            "Under anaesthesia, where nobody could tell what was given, one trial saw no benefit of ketamine; "
+            "Under anaesthesia, where nobody could tell what was given, a trial saw no benefit of ketamine; "
             "the default mechanism predicts one all the same. 'euthymia rivals' lists those that do not."
         )
     return tuple(found)
