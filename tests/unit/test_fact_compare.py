@@ -394,6 +394,13 @@ def test_the_spread_of_a_window_is_that_of_one_reading():
     assert spread == pytest.approx(scatter, rel=0.08)
 
 
+def test_the_spread_of_changes_is_that_of_what_was_seen_to_change(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(FactCourse, "observed", as_expected)
+    course = known_course(madrs_points=np.array([[30.0], [20.0], [10.0]]) - [[1.0], [2.0], [6.0]] * TIMES_H)
+    asked = {"variable": "madrs_points", "from_h": 2.0, "to_h": 2.0}
+    assert read_off("sd_of_change_at", course, **asked) == pytest.approx(np.sqrt(28.0), rel=1e-9)
+
+
 def test_fewer_patients_are_the_first_ones():
     course = known_course(glutamate_surge_relative=np.array([[1.0], [3.0], [8.0]]) * np.ones(1001))
     two = {"from_h": 1.0, "to_h": 1.0, "patients_count": 2}

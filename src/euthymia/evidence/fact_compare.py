@@ -312,6 +312,7 @@ _WORDS: Mapping[str, str] = {
     "maximum_rise": "largest rise",
     "mean_of_maxima": "largest reading of each patient less the one before, mean",
     "sd_at": "standard deviation between patients, {when}",
+    "sd_of_change_at": "standard deviation between patients of the change, {when}",
     "share_above": "share of patients with a reading above {threshold} at least once",
     "share_below": "share of patients with a reading below {threshold} at least once",
     "share_total_above": "share of patients whose reading reaches {threshold} at least once",
@@ -365,8 +366,8 @@ def _unit(run: FactRun, variable_unit: str) -> str:
     if run.statistic.endswith("_h") or run.statistic == "peaks_before":
         return "h"
     has_own = run.statistic in (
-        *("value_at", "peak", "rise_at", "maximum_rise", "mean_of_maxima", "sd_at"),
-        *("increases", "decreases", "contrast_at"),
+        *("value_at", "peak", "rise_at", "maximum_rise", "mean_of_maxima"),
+        *("increases", "decreases", "contrast_at", "sd_at", "sd_of_change_at"),
     )
     return variable_unit if has_own else "1"
 

@@ -90,6 +90,12 @@ STATISTICS: Mapping[str, Statistic] = {
         needs_time=True,
         needs_patients=True,
     ),
+    "sd_of_change_at": Statistic(
+        meaning="standard deviation over patients of the observed change of v from baseline at the time",
+        references=("baseline",),
+        needs_time=True,
+        needs_patients=True,
+    ),
     "share_above": Statistic(
         meaning="share of patients whose observed v is above the threshold at least once",
         needs_threshold=True,

@@ -144,6 +144,10 @@ def _sd_at(asked: Asked) -> float:
     return seen.std(ddof=1)
 
 
+def _sd_of_change_at(asked: Asked) -> float:
+    return _seen_change(asked.own, asked.variable, asked.to_h).std(ddof=1)
+
+
 def _correlation(asked: Asked) -> float:
     reference = asked.run.reference
     name, at_h = variable_of(reference.variable), reference.at_h or 0.0
@@ -292,6 +296,7 @@ _MEASURES: Mapping[str, Callable[[Asked], float]] = {
     "maximum_rise": _maximum_rise,
     "mean_of_maxima": _mean_of_maxima,
     "sd_at": _sd_at,
+    "sd_of_change_at": _sd_of_change_at,
     "share_above": _share_above,
     "share_below": _share_below,
     "share_total_above": _share_total_above,
