@@ -400,7 +400,7 @@ def initial(
     In the episode nothing moves: beliefs are those that its severity teaches, stress is what life and these
     beliefs bring, synapses are in balance with it, and the offset makes the person's own severity stationary.
     A well person has the same offset and the lower of the two states that mood can rest in. A swing of mood
-    at the start moves severity alone.
+    at the start moves severity, and ideation with it.
 
     Parameters
     ----------

@@ -68,9 +68,9 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
     """Severity follows its pressure: dd/dt = (D - d) / tau_D,  D = 1 / (1 + exp(-y)).
 
     With bistable mood (a rival) there are two resting states, the episode i and wellness w i, with a
-    threshold t i between them:
+    threshold t i between them; no push, however strong, takes severity to 0:
 
-    dd/dt = (D - i - K (d - i)(d - t i)(d - w i) / i^2) d (1 - d) / (i (1 - i) tau_D)
+    dd/dt = ((D - i) d / i - K (d - i)(d - t i)(d - w i) / i^2) d (1 - d) / (i (1 - i) tau_D)
     """
     p, severity = parameters, state.severity_fraction
     aim = 1.0 / (1.0 + m.exp(-(pressure(inputs, p) + inputs.offset_logit)))
@@ -82,7 +82,7 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
         / (ill * ill)
     )
     within = severity * (1.0 - severity) / (ill * (1.0 - ill))
-    bistable = within * (aim - ill - p.bistable_strength_relative * cubic)
+    bistable = within * ((aim - ill) * severity / ill - p.bistable_strength_relative * cubic)
     change = (1.0 - p.bistability_fraction) * (aim - severity) + p.bistability_fraction * bistable
     return State(severity_fraction=change / p.severity_time_h)
 
