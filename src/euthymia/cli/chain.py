@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from euthymia.cli import show
 from euthymia.errors import InvalidInputError, ResultWarning
 from euthymia.model.variables import find_variable
+from euthymia.tables import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
     import polars
 
     from euthymia.cli.simulate import Asked
+    from euthymia.dosing.regimen import Regimen
     from euthymia.model.parameters import ParameterSet
     from euthymia.model.scales import Scale
     from euthymia.model.trajectory import Trajectory
+    from euthymia.population.harms import LongTermHarms
+    from euthymia.population.parts import Parts
 
 Array = NDArray[np.float64]
 MOST_COMPARED = 5
 OUTCOME_DAYS = (1.0, 7.0, 14.0, 28.0)
+HARM_DAYS = (28.0, 182.0, 365.0)
+IDEATION = "suicidal_ideation_fraction"
+"""Latent variable of the scales of ideation."""
 SESSION_HEADS = (
     "CADSS",
     "at (min)",
@@ -42,11 +50,11 @@ SESSION_HEADS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One regimen with what its effect is made of: the same people without drug, and without hope too."""
+    """One regimen with what its effect is made of, where that was asked for."""
 
     course: Trajectory
-    no_drug: Trajectory | None
-    nothing: Trajectory | None
+    plan: Regimen | None = None
+    parts: Parts | None = None
 
     def written(self, asked: Asked) -> Trajectory:
         """Return the course at the times and with the observables asked for, by default whole."""
@@ -55,9 +63,7 @@ class Run:
         return course if asked.times_h is None else course.at(asked.times_h)
 
 
-def simulate_chain(
-    regimens: Sequence[str], asked: Asked, *, setting: str, scales: str, engine: str, check: int = 0
-) -> None:
+def simulate_chain(regimens: Sequence[str], asked: Asked, *, scales: str, check: int = 0) -> None:
     """Run regimens side by side and show, write and report them; check some patients by the slow solver."""
     from euthymia.model.scales import find_scale
 
@@ -68,7 +74,7 @@ def simulate_chain(
     if not kinds:
         message = "'--scales' must name a scale, such as madrs or madrs,phq9. Got nothing."
         raise InvalidInputError(message)
-    runs = _runs(regimens, asked, setting=setting, engine=engine)
+    runs = _runs(regimens, asked)
     for run in runs:
         show.warn(run.course.warnings, is_quiet=asked.is_quiet)
     if asked.is_json or asked.is_csv:
@@ -76,15 +82,31 @@ def simulate_chain(
     else:
         _print(runs, kinds, asked)
     _write(runs, asked, kinds)
-    if check and engine == "reference":
+    if check and asked.engine == "reference":
         show.note("note: '--check' has nothing to check: the reference itself was run.", is_quiet=False)
-    for run in runs if check and engine == "numpy" else ():
-        _check(run, asked, setting=setting, count=check)
+    for run in runs if check and asked.engine == "numpy" else ():
+        _check(run, asked, count=check)
 
 
-def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -> list[Run]:
+def common_of(asked: Asked) -> dict[str, Any]:
+    """Return what every run of a call has in common, as arguments of ``simulate``."""
+    return {
+        "patients": asked.patients,
+        "patient": asked.patient,
+        "parameters": asked.chosen,
+        "seed": asked.seed,
+        "times_h": asked.times_h,
+        "is_dense": True,
+        "engine": asked.engine,
+        "life": asked.life,
+        "entry": asked.entry,
+    }
+
+
+def _runs(regimens: Sequence[str], asked: Asked) -> list[Run]:
     from euthymia.dosing.drug import find_drug
     from euthymia.dosing.notation import parse_regimen
+    from euthymia.population.parts import take_apart
     from euthymia.population.simulate import simulate
 
     plans = [parse_regimen(text) for text in regimens]
@@ -96,31 +118,23 @@ def _runs(regimens: Sequence[str], asked: Asked, *, setting: str, engine: str) -
     found = []
     for plan in plans:
         drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
-        common: dict[str, Any] = {
-            "patients": asked.patients,
-            "patient": asked.patient,
-            "parameters": asked.chosen,
-            "seed": asked.seed,
-            "times_h": asked.times_h,
-            "is_dense": True,
-            "days": days,
-            "engine": engine,
-        }
+        common = common_of(asked) | {"days": days}
+        parts = None
         with warnings.catch_warnings():
             # the same warnings stand in the result, and are shown from there
             warnings.simplefilter("ignore", ResultWarning)
             with show.progress("Simulating", is_quiet=asked.is_quiet) as on_done:
                 course = simulate(
-                    plan, setting=setting, variables=_wanted(asked, drugs), on_done=on_done, **common
+                    plan, setting=asked.setting, variables=_wanted(asked, drugs), on_done=on_done, **common
                 )
-            parts = (None, None)
-            if drugs and engine == "numpy" and not (asked.is_json or asked.is_csv):
-                parts = _parts(plan, drugs, asked, setting=setting, common=common)
-        found.append(Run(course=course, no_drug=parts[0], nothing=parts[1]))
+            if asked.engine == "numpy" and not (asked.is_json or asked.is_csv):
+                with show.progress("Taking apart", is_quiet=asked.is_quiet) as on_done:
+                    parts = take_apart(plan, course, setting=asked.setting, on_done=on_done, **common)
+        found.append(Run(course=course, plan=plan, parts=parts))
     return found
 
 
-def _check(run: Run, asked: Asked, *, setting: str, count: int) -> None:
+def _check(run: Run, asked: Asked, *, count: int) -> None:
     """Solve some of the patients again with SciPy and print how far the grid is from it."""
     from euthymia.population.simulate import simulate
     from euthymia.population.summary import differences
@@ -128,17 +142,18 @@ def _check(run: Run, asked: Asked, *, setting: str, count: int) -> None:
     with warnings.catch_warnings(), show.progress("Checking", is_quiet=asked.is_quiet) as on_done:
         warnings.simplefilter("ignore", ResultWarning)
         right = simulate(
-            run.course.provenance.regimen,
-            patients=None if asked.patients is None else min(count, asked.patients),
-            patient=asked.patient,
-            parameters=asked.chosen,
-            seed=asked.seed,
-            times_h=run.course.times_h,
-            days=run.course.provenance.horizon_h / 24.0,
+            run.plan or run.course.provenance.regimen,
+            setting=asked.setting,
             variables=list(run.course.values),
-            setting=setting,
-            engine="reference",
             on_done=on_done,
+            **common_of(asked)
+            | {
+                "patients": None if asked.patients is None else min(count, asked.patients),
+                "times_h": run.course.times_h,
+                "is_dense": False,
+                "days": run.course.provenance.horizon_h / 24.0,
+                "engine": "reference",
+            },
         )
     found = differences(run.course, right)
     worst = max(found, key=lambda stem: found[stem])
@@ -152,16 +167,6 @@ def _check(run: Run, asked: Asked, *, setting: str, count: int) -> None:
         f"({worst}); severity {found['severity_fraction']:.1e}. {run.course.provenance.regimen}",
         is_quiet=False,
     )
-
-
-def _parts(plan: Any, drugs: Sequence[str], asked: Asked, *, setting: str, common: Any) -> Any:
-    """Return the same people at the same visits without drug, and without drug or hope."""
-    from euthymia.population.simulate import simulate
-
-    count = asked.patients or 1
-    none = np.zeros((count, sum(1 for dose in plan.doses(70.0) if dose.drug in drugs)))
-    mood: dict[str, Any] = {"variables": ["severity_fraction", "madrs_points"], "factors": none, **common}
-    return (simulate(plan, setting=setting, **mood), simulate(plan, setting="none", **mood))
 
 
 def _wanted(asked: Asked, drugs: Sequence[str]) -> list[str] | None:
@@ -191,6 +196,7 @@ def _shown() -> tuple[str, ...]:
     """Return what the tables on a terminal and outcomes are made of."""
     return (
         "severity_fraction",
+        IDEATION,
         "madrs_points",
         "cadss_points",
         "systolic_rise_mmHg",
@@ -220,15 +226,50 @@ def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
     )
     for kind in kinds:
         _print_mood(runs, kind)
+    if any(kind.latent == IDEATION for kind in kinds):
+        print("\n".join(notice("ideation")))
     _print_made_of(runs)
     _print_session(runs)
     if count > 1:
         _print_outcomes(runs, kinds, asked)
+    if asked.has_harms:
+        _print_harms(runs, asked)
     print(
         "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes "
         "before sizes."
     )
     print(show.NOT_A_DEVICE)
+
+
+def notice(name: str) -> tuple[str, ...]:
+    """Return the sentences that stand beside some results."""
+    return tuple(tomllib.loads(read_text("notices.toml"))[name]["text"])
+
+
+def harms_of(run: Run, asked: Asked) -> LongTermHarms:
+    """Return the long-term harms of a run, by its days."""
+    from euthymia.dosing.notation import parse_regimen
+    from euthymia.population.harms import long_term_harms
+    from euthymia.population.summary import days_within
+
+    return long_term_harms(
+        run.plan or parse_regimen(run.course.provenance.regimen),
+        days=days_within(run.course, HARM_DAYS),
+        weight_kg=asked.patient.weight_kg,
+        factors=run.course.given_fraction,
+    )
+
+
+def _print_harms(runs: Sequence[Run], asked: Asked) -> None:
+    from euthymia.cli.harms import harm_heads, harm_rows
+    from euthymia.population.harms import WHAT_IT_RESTS_ON
+
+    for run in runs:
+        found = harms_of(run, asked)
+        heads = harm_heads(found)
+        print(run.course.provenance.regimen)
+        show.table(heads, harm_rows(found), right=range(2, len(heads)))
+    print(WHAT_IT_RESTS_ON)
 
 
 def day_label(day: float) -> str:
@@ -247,9 +288,9 @@ def _print_mood(runs: Sequence[Run], kind: Scale) -> None:
     days = days_within(runs[0].course)
     rows = []
     for run in runs:
-        severity = value_at(run.course, "severity_fraction", [0.0, *(day * 24.0 for day in days)])
-        severity[:, 0] = run.course["severity_fraction"][:, 0]
-        points = expected(severity, kind.map)
+        latent = value_at(run.course, kind.latent, [0.0, *(day * 24.0 for day in days)])
+        latent[:, 0] = run.course[kind.latent][:, 0]
+        points = expected(latent, kind.map)
         is_typical = len(run.course.patients) == 1
         rows.append(
             [
@@ -267,37 +308,36 @@ def _signed(values: Array, is_typical: bool) -> str:  # noqa: FBT001 - two words
     return f"{middle:+.1f}" if is_typical else f"{middle:+.1f} ({low:+.0f}; {high:+.0f})"
 
 
-def made_of(run: Run, day: float) -> tuple[float, float, float] | None:
-    """Return the mean change of MADRS by a day that is due to drug, expectancy and natural course."""
-    from euthymia.population.summary import value_at
-
-    if run.no_drug is None or run.nothing is None:
-        return None
-    times = [day * 24.0]
-    full, hope, none = (
-        float(value_at(one, "madrs_points", times).mean()) for one in (run.course, run.no_drug, run.nothing)
-    )
-    start = float(run.nothing["madrs_points"][:, 0].mean())
-    return full - hope, hope - none, none - start
-
-
-def made_of_rows(runs: Sequence[Run], days: Sequence[float]) -> list[list[str]]:
-    """Return regimen, day, drug, expectancy and natural course as cells."""
+def made_of_cells(runs: Sequence[Run], days: Sequence[float]) -> tuple[list[str], list[list[str]]]:
+    """Return the parts that any run has, and regimen, day and mean change of MADRS by each part as cells."""
+    from euthymia.population.parts import NATURAL
     from euthymia.population.summary import days_within
+    from euthymia.population.surroundings import PARTS
 
-    return [
-        [run.course.provenance.regimen, day_label(day), *(f"{part:+.1f}" for part in parts)]
-        for run in runs
-        for day in days_within(run.course, days)
-        if (parts := made_of(run, day))
-    ]
+    taken = [(run, run.parts) for run in runs if run.parts]
+    names = [part for part in (*reversed(PARTS), NATURAL) if any(part in one.names for _, one in taken)]
+    rows = []
+    for run, parts in taken:
+        for day in days_within(run.course, days):
+            change = parts.change(day * 24.0)
+            between = parts.therapy_between(day * 24.0)
+            cells = [f"{change[part]:+.1f}" if part in change else "–" for part in names]
+            if between and "therapy" in names:
+                low, high = between
+                cells[names.index("therapy")] += f" ({low:+.1f} to {high:+.1f})"
+            rows.append([run.course.provenance.regimen, day_label(day), *cells])
+    return names, rows
 
 
 def _print_made_of(runs: Sequence[Run]) -> None:
-    rows = made_of_rows(runs, (1.0, 7.0, 28.0))
+    from euthymia.population.parts import STATUS
+
+    names, rows = made_of_cells(runs, (1.0, 7.0, 28.0))
     if rows:
-        heads = ("mean change of MADRS made of", "", "drug", "expectancy", "natural course")
-        show.table(heads, rows, right=(2, 3, 4))
+        heads = ("mean change of MADRS made of", "", *names)
+        show.table(heads, rows, right=range(2, len(heads)))
+        show_status = "; ".join(f"{name}: {STATUS[name]}" for name in names)
+        print(f"What each rests on: {show_status}.")
 
 
 def session_cells(course: Trajectory, session: int = 0) -> list[str]:
@@ -426,7 +466,7 @@ def _write(runs: Sequence[Run], asked: Asked, kinds: Sequence[Scale]) -> None:
         from euthymia.cli.chain_report import chain_report
         from euthymia.files.writing import write_whole
 
-        html = chain_report(runs, asked.chosen, kinds=kinds, unit=asked.unit)
+        html = chain_report(runs, asked, kinds=kinds)
         write_whole(asked.report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {asked.report}", is_quiet=asked.is_quiet)
 

@@ -14,11 +14,13 @@ from euthymia.cli.chain import (
     SESSION_HEADS,
     Run,
     day_label,
-    made_of,
-    made_of_rows,
+    harms_of,
+    made_of_cells,
     outcome_cells,
     session_cells,
 )
+from euthymia.cli.harms import harm_section
+from euthymia.cli.ideation import ideation_section
 from euthymia.files.report import Section, TableBlock, render_report
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.variables import find_variable
@@ -26,6 +28,7 @@ from euthymia.plots.chain import ChainPanel, Line, Marks, chain_figure, session_
 from euthymia.plots.concentrations import library, to_html
 
 if TYPE_CHECKING:
+    from euthymia.cli.simulate import Asked
     from euthymia.model.scales import Scale
     from euthymia.model.trajectory import Trajectory
 
@@ -63,9 +66,9 @@ WINDOW_OPEN = 0.1
 SESSION_HOURS = 4.0
 
 
-def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequence[Scale], unit: str) -> str:
+def chain_report(runs: Sequence[Run], asked: Asked, *, kinds: Sequence[Scale]) -> str:
     """Return the report of one regimen, or of several beside each other, as HTML."""
-    first = runs[0].course
+    first, parameters, unit = runs[0].course, asked.chosen, asked.unit
     sections = [
         Section(
             title="What was simulated",
@@ -83,9 +86,11 @@ def chain_report(runs: Sequence[Run], parameters: ParameterSet, *, kinds: Sequen
             caption=_caption(first, with_individuals=len(runs) == 1),
         ),
         *_session_section(runs),
-        Section(title="Mood in numbers", tables=[_mood_table(runs, kind) for kind in kinds]),
-        *_outcome_section(runs, kinds, parameters),
         *_made_of_section(runs),
+        Section(title="Mood in numbers", tables=[_scale_table(runs, kind) for kind in kinds]),
+        *_outcome_section(runs, kinds, parameters),
+        *ideation_section(runs, parameters),
+        *([harm_section(harms_of(runs[0], asked))] if asked.has_harms else []),
         *_concentration_sections(runs, unit),
         _assumption_section(parameters),
         reports.parameter_section(parameters),
@@ -258,12 +263,9 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
                 f"blocked and glutamate rises to {np.median(surge.value):.2f} times its baseline after "
                 f"{np.median(surge.minutes):.0f} minutes."
             )
-        parts = made_of(run, 1.0) if last >= 24.0 else None
-        if parts:
-            text += (
-                f" Of the mean change after a day {parts[0]:+.1f} points are due to the drug, "
-                f"{parts[1]:+.1f} to expectancy in this setting, {parts[2]:+.1f} to the natural course."
-            )
+        if run.parts and last >= 24.0:
+            said = ", ".join(f"{points:+.1f} {part}" for part, points in run.parts.change(24.0).items())
+            text += f" Of the mean change after a day, in points: {said}."
         texts.append(text)
     return texts
 
@@ -297,15 +299,15 @@ def _cards(course: Trajectory) -> list[tuple[str, str]]:
     return cards
 
 
-def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
+def _scale_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
     from euthymia.mechanism.symptoms.scales import expected
     from euthymia.population.summary import days_within, value_at
 
     days = days_within(runs[0].course)
     columns = []
     for run in runs:
-        severity = value_at(run.course, "severity_fraction", [day * 24.0 for day in days])
-        points = expected(np.column_stack([run.course["severity_fraction"][:, 0], severity]), kind.map)
+        latent = value_at(run.course, kind.latent, [day * 24.0 for day in days])
+        points = expected(np.column_stack([run.course[kind.latent][:, 0], latent]), kind.map)
         is_typical = len(points) == 1
         cells = [
             show.spread(np.quantile(column, (0.05, 0.5, 0.95)), is_typical=is_typical) for column in points.T
@@ -314,7 +316,7 @@ def _mood_table(runs: Sequence[Run], kind: Scale) -> TableBlock:
     labels = ("start", *(day_label(day) for day in days))
     rows = [[label, *cells] for label, *cells in zip(labels, *columns, strict=True)]
     heads = (kind.name, *(run.course.provenance.regimen for run in runs))
-    source = "" if kind.map_status == "definition" else f" Map from severity: {kind.map_status}."
+    source = "" if kind.map_status == "definition" else f" Map from what is latent: {kind.map_status}."
     return TableBlock(
         heads=heads,
         rows=rows,
@@ -362,24 +364,60 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
 
 
 def _made_of_section(runs: Sequence[Run]) -> list[Section]:
-    rows = made_of_rows(runs, (2 / 24, 1.0, 7.0, 14.0, 28.0))
+    from euthymia.population.parts import STATUS
+
+    names, rows = made_of_cells(runs, (2 / 24, 1.0, 7.0, 14.0, 28.0, 90.0))
     if not rows:
         return []
+    bounds = (
+        " In brackets: with therapy at the ends of what a session may teach." if "therapy" in names else ""
+    )
     table = TableBlock(
-        heads=("regimen", "", "drug", "expectancy", "natural course"),
+        heads=("regimen", "", *names),
         rows=rows,
-        right=(2, 3, 4),
-        note="The same people run again with every dose left out (visits kept), and without visits: drug is "
-        "the difference of the first two, expectancy of the second and third. Antidepressants and therapy "
-        "of the regimen count as natural course here.",
+        right=range(2, 2 + len(names)),
+        note="The same people run again with one part after the other left out: therapy, antidepressant, "
+        "expectancy, drug. What therapy gains from an open window counts as therapy's; hope that comes from "
+        f"feeling the drug counts as expectancy.{bounds}",
+    )
+    status = TableBlock(
+        heads=("part", "what its size rests on"), rows=[[name, STATUS[name]] for name in names]
     )
     return [
         Section(
             title="What the change is made of",
-            texts=["Mean change of MADRS since the start."],
-            tables=[table],
+            texts=[
+                "Mean MADRS of the same people: from the natural course alone to the whole, one part added "
+                "after the other."
+            ],
+            figure=to_html(_parts_figure(runs[0])),
+            caption=f"Simulated: {runs[0].course.provenance.regimen}.",
+            tables=[table, status],
         )
     ]
+
+
+def _parts_figure(run: Run):
+    """Return mean MADRS over the whole course, one part added after the other."""
+    from euthymia.population.parts import NATURAL
+
+    courses = {} if run.parts is None else run.parts.courses
+    added = list(reversed(courses))
+    lines = tuple(
+        Line(
+            label=NATURAL if part == NATURAL else f"+ {part}",
+            times_h=courses[part].times_h,
+            median=courses[part]["madrs_points"].mean(axis=0),
+            style=place,
+        )
+        for place, part in enumerate(added)
+    )
+    return chain_figure(
+        [ChainPanel(quantity="MADRS, mean", unit="", lines=lines, floor=0.0)],
+        horizon_h=float(run.course.times_h[-1]),
+        marks=Marks(doses_h=run.course.session_starts_h),
+        panel_height=320,
+    )
 
 
 def _concentration_sections(runs: Sequence[Run], unit: str) -> list[Section]:
@@ -443,7 +481,7 @@ EPISODE_LINKS: tuple[tuple[str, str, float | None], ...] = (
 
 def episode_report(course: Trajectory, parameters: ParameterSet, *, weeks: float) -> str:
     """Return the report of how stress makes an episode, as HTML."""
-    run = Run(course=course, no_drug=None, nothing=None)
+    run = Run(course=course)
     links = [one for one in EPISODE_LINKS if one[0] != "inflammation_relative" or course[one[0]].max() > 1e-6]
     figure = chain_figure(
         _panels([run], links, with_individuals=False),

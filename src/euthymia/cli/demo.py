@@ -68,7 +68,7 @@ def _chain(path: Path, *, patients: int, seed: int, is_quiet: bool) -> None:
         report=path,
         is_quiet=is_quiet,
     )
-    simulate_chain(CHAIN_REGIMENS, asked, setting="open", scales="madrs", engine="numpy")
+    simulate_chain(CHAIN_REGIMENS, asked, scales="madrs")
 
 
 def demo_report(*, patients: int, seed: int, is_quiet: bool) -> str:

@@ -51,7 +51,33 @@ Hypertension = Annotated[
     bool, typer.Option("--hypertension", help="History of hypertension: larger rises of pressure.")
 ]
 Setting = Annotated[
-    str, typer.Option("--setting", help="What patients expect: open, saline, midazolam or none.")
+    str,
+    typer.Option(
+        "--setting",
+        help="What patients believe: open, saline, midazolam, nasal_placebo, anaesthesia or none; "
+        "'+admission' may follow.",
+    ),
+]
+AlreadyOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--already-on",
+        metavar="'DRUG DOSE'",
+        help="An antidepressant taken for months, 'escitalopram 10 mg' or '... until day 14'; repeatable.",
+        show_default=False,
+    ),
+]
+LifeEvents = Annotated[
+    bool, typer.Option("--life-events", help="Stressful events arrive by chance (virtual patients).")
+]
+EntryMadrs = Annotated[
+    float | None,
+    typer.Option(
+        "--entry-madrs",
+        metavar="N",
+        help="Only virtual patients rated N or more on the MADRS at the start, as trials enrol.",
+        show_default=False,
+    ),
 ]
 Mechanism = Annotated[
     list[str] | None,
@@ -77,7 +103,7 @@ Engine = Annotated[
 ]
 Scales = Annotated[
     str,
-    typer.Option("--scales", metavar="NAME,...", help="Scales of mood to report, such as madrs,phq9."),
+    typer.Option("--scales", metavar="NAME,...", help="Scales to report, such as madrs,phq9 or madrs,ssi."),
 ]
 Days = Annotated[
     float | None,

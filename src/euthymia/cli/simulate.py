@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
     from euthymia.model.trajectory import Trajectory
     from euthymia.population.patient import Patient
+    from euthymia.population.screening import Entry
+    from euthymia.population.simulate import Life
 
 SITES = ("arterial", "venous", "both")
 
@@ -51,6 +53,28 @@ def simulate(
     engine: options.Engine = "numpy",
     check: options.Check = 0,
     mechanism: options.Mechanism = None,
+    already_on: options.AlreadyOn = None,
+    entry_madrs: options.EntryMadrs = None,
+    life_events: options.LifeEvents = False,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            "--outcome", help="'relapse': time to relapse after the end of treatment.", show_default=False
+        ),
+    ] = None,
+    maintenance: Annotated[
+        str | None,
+        typer.Option(
+            "--maintenance",
+            metavar="SCHEDULE",
+            help="How ketamine goes on, with '--outcome relapse': 'weekly x 12 then every 2 weeks x 20' or "
+            "'on demand weekly x 26'.",
+            show_default=False,
+        ),
+    ] = None,
+    harms: Annotated[
+        bool, typer.Option("--harms", help="Add long-term harms, by declared assumptions with wide bounds.")
+    ] = False,
     concentrations: Annotated[
         bool, typer.Option("--concentrations", help="Stop at concentrations and exposure.")
     ] = False,
@@ -92,6 +116,7 @@ def simulate(
     from euthymia.files.writing import check_writable
     from euthymia.model.variables import CONCENTRATION_UNITS
     from euthymia.population.patient import Patient
+    from euthymia.population.screening import Entry
 
     show.check_one_format(is_json=json, is_csv=csv, cure=" '--out' writes more files.")
     if unit not in CONCENTRATION_UNITS:
@@ -129,7 +154,16 @@ def simulate(
         is_csv=csv,
         is_quiet=quiet,
         with_individuals=individuals,
+        setting=setting,
+        engine=engine,
+        life=life_of(already_on, has_events=life_events),
+        entry=None if entry_madrs is None else Entry(at_least_points=entry_madrs),
+        has_harms=harms,
     )
+    if outcome not in (None, "relapse"):
+        raise unknown("outcome", outcome, ("relapse",))
+    if maintenance is not None and outcome is None:
+        raise invalid("--maintenance", must="given with '--outcome relapse'", got="without it")
     if concentrations or _is_file(regimen) or not chosen.chain:
         given = {
             "--setting": setting != "open",
@@ -138,6 +172,11 @@ def simulate(
             "--check": bool(check),
             "--mechanism": bool(mechanism),
             "--hypertension": hypertension,
+            "--already-on": bool(already_on),
+            "--entry-madrs": entry_madrs is not None,
+            "--life-events": life_events,
+            "--outcome": outcome is not None,
+            "--harms": harms,
         }
         if ignored := [name for name, is_given in given.items() if is_given]:
             message = (
@@ -152,11 +191,22 @@ def simulate(
             show.note(f"note: the set {chosen.name} ends at concentrations.", is_quiet=quiet)
         _only_concentrations(regimen, asked)
         return
+    if outcome == "relapse":
+        from euthymia.cli.relapse import simulate_relapse
+
+        simulate_relapse([regimen, *(compare or ())], asked, maintenance=maintenance)
+        return
     from euthymia.cli.chain import simulate_chain
 
-    simulate_chain(
-        [regimen, *(compare or ())], asked, setting=setting, scales=scales, engine=engine, check=check
-    )
+    simulate_chain([regimen, *(compare or ())], asked, scales=scales, check=check)
+
+
+def life_of(already_on: list[str] | None, *, has_events: bool) -> Life:
+    """Return what a patient takes already and what life may bring."""
+    from euthymia.population.simulate import Life
+    from euthymia.population.surroundings import Taken
+
+    return Life(taken=tuple(Taken.create(text) for text in already_on or ()), has_events=has_events)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,6 +230,11 @@ class Asked:
     is_csv: bool = False
     is_quiet: bool = False
     with_individuals: bool = False
+    setting: str = "open"
+    engine: str = "numpy"
+    life: Life | None = None
+    entry: Entry | None = None
+    has_harms: bool = False
 
 
 def _only_concentrations(regimen: str, asked: Asked) -> None:

@@ -114,8 +114,8 @@ class Course:
         What each patient gets of each slot: 1 as planned, 0 held or missed. None is 1 for all.
     midazolam : tuple of Dose
         By vein.
-    sessions_h, ect_h : tuple of float
-        Starts of dosing sessions; electroconvulsive treatments.
+    sessions_h, ect_h, contacts_h : tuple of float
+        Starts of dosing sessions; electroconvulsive treatments; contacts about a new antidepressant.
     visits : tuple of Visit
         When a drug is expected, given or not.
     decisions : tuple of Decision
@@ -134,6 +134,7 @@ class Course:
     midazolam: tuple[Dose, ...] = ()
     sessions_h: tuple[float, ...] = ()
     ect_h: tuple[float, ...] = ()
+    contacts_h: tuple[float, ...] = ()
     visits: tuple[Visit, ...] = ()
     decisions: tuple[Decision, ...] = ()
     learning: tuple[Learning, ...] = ()
@@ -376,7 +377,7 @@ def _gamma_table(constants: tuple[float, ...]) -> Table2:
 
 def _marks(course: Course) -> list[float]:
     """Return every time at which something jumps or bends for all patients."""
-    found = [*course.sessions_h, *course.ect_h, *(one.time_h for one in course.decisions)]
+    found = [*course.sessions_h, *course.ect_h, *course.contacts_h, *(one.time_h for one in course.decisions)]
     for visit in course.visits:
         found += [visit.time_h, *(() if visit.verdict_h is None else (visit.verdict_h,))]
     for dose in (*(one.dose for one in course.given), *course.midazolam):
@@ -403,6 +404,7 @@ def _jumps(course: Course, drive: _Drive) -> list[tuple[float, Callable[..., Any
     ]
     found += [(time, wiring.at_session) for time in course.sessions_h]
     found += [(time, wiring.at_ect) for time in course.ect_h]
+    found += [(time, wiring.at_antidepressant) for time in course.contacts_h]
     for visit in course.visits:
         prepared = partial(wiring.at_visit, preparation_fraction=visit.preparation_fraction)
         found.append((visit.time_h, prepared))

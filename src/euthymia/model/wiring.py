@@ -357,9 +357,16 @@ def at_visit(
     m: Any, state: Values, parameter: Values, *, preparation_fraction: float = 0.0
 ) -> dict[str, Any]:
     """Return what arriving at a visit at which a drug is expected changes."""
-    del m
     before, p = _of("expectancy", expectancy, state, parameter)
-    return _named("expectancy", expectancy.at_visit(before, p, preparation_fraction))
+    return _named("expectancy", expectancy.at_visit(m, before, p, preparation_fraction))
+
+
+def at_antidepressant(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
+    """Return what a contact about a newly started antidepressant changes."""
+    del m
+    return _named(
+        "expectancy", expectancy.at_antidepressant(*_of("expectancy", expectancy, state, parameter))
+    )
 
 
 def after_visit(m: Any, state: Values, parameter: Values) -> dict[str, Any]:

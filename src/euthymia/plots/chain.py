@@ -20,6 +20,7 @@ FIRST_H = 0.1
 DAY_H = 24.0
 FLATTEST = 1e-6
 """Share of its size below which a curve counts as flat."""
+PANEL_HEIGHT = 118
 MOST_MARKS = 80
 """Lines of one kind that can still be told apart."""
 DOSE_COLOUR, THERAPY_COLOUR = "rgba(90,90,90,.35)", "rgba(0,120,100,.6)"
@@ -74,7 +75,12 @@ class Marks:
 
 
 def chain_figure(
-    panels: Sequence[ChainPanel], *, horizon_h: float, marks: Marks, has_first_day: bool = True
+    panels: Sequence[ChainPanel],
+    *,
+    horizon_h: float,
+    marks: Marks,
+    has_first_day: bool = True,
+    panel_height: int = PANEL_HEIGHT,
 ) -> go.Figure:
     """Return one row a panel: left the first day (log), right the whole course in days.
 
@@ -86,6 +92,8 @@ def chain_figure(
     marks : Marks
     has_first_day : bool
         Without it the whole course alone, for what takes weeks.
+    panel_height : int
+        Pixels.
     """
     from plotly.subplots import make_subplots
 
@@ -111,7 +119,7 @@ def chain_figure(
     for column, axis in enumerate(axes, start=1):
         _set_time_axis(figure, axis, marks, column=column, horizon_h=horizon_h)
         figure.update_xaxes(title_text=f"{axis.name} after time 0", row=len(panels), col=column)
-    style(figure, height=118 * len(panels), legend_lines=1 + len(seen) // 3)
+    style(figure, height=panel_height * len(panels), legend_lines=1 + len(seen) // 3)
     return figure
 
 

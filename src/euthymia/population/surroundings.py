@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 DAY_H = 24.0
 PREPARED_H = 28 * DAY_H
 """How long a preparation lasts (assumed)."""
+CONTACTS = 5
+"""Contacts about a newly started antidepressant: at the start and in each of four weeks (assumed)."""
 MIDAZOLAM, ECT = "midazolam", "ECT"
 PARTS = ("therapy", "antidepressant", "expectancy", "drug")
 """What may be left out of a run to see what it does; ``drug`` is ketamine, midazolam and ECT."""
@@ -254,9 +256,7 @@ def cautions_about(plan: Regimen | None, setting: Setting, taken: Sequence[Taken
             "quietening of the circuit is assumed. It causes no dissociation here."
         )
     if ECT in sessions:
-        found.append(
-            "ECT is an empirical curve set to one arm of a trial, hope and natural course included."
-        )
+        found.append("ECT is an empirical curve set to one arm of a trial, hope and natural course included.")
     found += [
         f"{name}: {therapies()[name]['evidence']} Quality {therapies()[name]['quality_relative']} "
         f"({therapies()[name]['quality_low']}–{therapies()[name]['quality_high']}), assumed."
@@ -348,6 +348,7 @@ def surround(
     medicines = None if "antidepressant" in omit else plan
     asleep = visits_of(plan) if plan is not None and setting.anaesthesia_h else ()
     return Course(
+        contacts_h=contacts_of(medicines) if medicines is not None and is_hopeful else (),
         ect_h=ect_of(plan) if plan is not None and "drug" not in omit else (),
         visits=tuple(
             Visit(
@@ -368,6 +369,21 @@ def surround(
         care=(Pulse(0.0, care_h, 1.0),) if care_h else (),
         adapted_occupancy_fraction=adapted_occupancy(taken),
     )
+
+
+def contacts_of(plan: Regimen) -> tuple[float, ...]:
+    """Return when there is contact about a newly started antidepressant: at its start, then weekly for a month."""
+    taken: dict[str, list[float]] = {}
+    for start_h, item in plan.items:
+        if isinstance(item, Order) and item.drug in antidepressants():
+            taken.setdefault(item.drug, []).append(start_h)
+    contacts = {
+        starts[0] + week * 7 * DAY_H
+        for starts in taken.values()
+        for week in range(CONTACTS)
+        if starts[0] + week * 7 * DAY_H <= starts[-1]
+    }
+    return tuple(sorted(contacts))
 
 
 def ect_of(plan: Regimen) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ class Parameters(NamedTuple):
     prior_belief_fraction: Any
     nocebo_gain_relative: Any
     preparation_on_hope_relative: Any
+    antidepressant_hope_fraction: Any
     clue_weight_fraction: Any
     dissociation_noticed_points: Any
     dissociation_on_drug_fraction: Any
@@ -87,20 +88,28 @@ def _rise(m: Any, gap: Any, smoothing: float) -> Any:
     return up * up / (up + smoothing)
 
 
-def at_visit(state: State, parameters: Parameters, preparation_fraction: float = 0.0) -> State:
-    """Return the state after arriving at a visit at which a drug is expected: x + k p (1 - x).
+def at_visit(m: Any, state: State, parameters: Parameters, preparation_fraction: float = 0.0) -> State:
+    """Return the state after arriving at a visit at which a drug is expected: x + min(k p, 1) (1 - x).
 
     Preparation makes k larger; sensations of earlier visits are set aside.
     """
     p = parameters
     hope = state.belief_fraction * (1.0 + p.preparation_on_hope_relative * preparation_fraction)
+    fast, slow = (m.minimum(gain * hope, 1.0) for gain in (p.fast_gain_fraction, p.slow_gain_fraction))
     return State(
-        fast_fraction=state.fast_fraction + p.fast_gain_fraction * hope * (1.0 - state.fast_fraction),
-        slow_fraction=state.slow_fraction + p.slow_gain_fraction * hope * (1.0 - state.slow_fraction),
+        fast_fraction=state.fast_fraction + fast * (1.0 - state.fast_fraction),
+        slow_fraction=state.slow_fraction + slow * (1.0 - state.slow_fraction),
         belief_fraction=state.belief_fraction,
         felt_dissociation_points=0.0 * state.felt_dissociation_points,
         felt_drowsiness_fraction=0.0 * state.felt_drowsiness_fraction,
     )
+
+
+def at_antidepressant(state: State, parameters: Parameters) -> State:
+    """Return the state after a contact about a newly started antidepressant: x_s + k_s c (1 - x_s)."""
+    p = parameters
+    gain = p.slow_gain_fraction * p.antidepressant_hope_fraction
+    return state._replace(slow_fraction=state.slow_fraction + gain * (1.0 - state.slow_fraction))
 
 
 def after_visit(m: Any, state: State, parameters: Parameters) -> State:
@@ -108,14 +117,14 @@ def after_visit(m: Any, state: State, parameters: Parameters) -> State:
 
     odds(p) = odds(prior) prod_j L_j,   log L_j = n_j log(a_j / c_j) + (1 - n_j) log((1 - a_j) / (1 - c_j))
     n_j = felt_j^2 / (felt_j^2 + noticed_j^2)
-    x + k (p' - p)(1 - x) where belief rises, x + nu k (p' - p)(1 + x) where it falls (nocebo)
+    x + k (p' - p)(1 - x) where belief rises, x - min(nu k (p - p'), 1)(1 + x) where it falls (nocebo)
     """
     p, belief = parameters, posterior(m, state, parameters)
     more = m.maximum(belief - state.belief_fraction, 0.0)
     less = m.maximum(state.belief_fraction - belief, 0.0) * p.nocebo_gain_relative
 
     def moved(hope: Any, gain: Any) -> Any:
-        return hope + gain * (more * (1.0 - hope) - less * (1.0 + hope))
+        return hope + gain * more * (1.0 - hope) - m.minimum(gain * less, 1.0) * (1.0 + hope)
 
     return State(
         fast_fraction=moved(state.fast_fraction, p.fast_gain_fraction),
@@ -148,4 +157,4 @@ def posterior(m: Any, state: State, parameters: Parameters) -> Any:
     )
     likelihood = m.exp(p.clue_weight_fraction * clues)
     prior = p.prior_belief_fraction
-    return prior * likelihood / (prior * likelihood + 1.0 - prior)
+    return prior * likelihood / (prior * likelihood + (1.0 - prior))
