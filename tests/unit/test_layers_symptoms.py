@@ -1,4 +1,4 @@
-"""Window, beliefs, expectancy, severity and swings of mood, layer by layer."""
+"""Window, beliefs, severity and swings of mood, layer by layer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
-from tests.registry import BELIEF_ON_DRUG, LAYERS, layer_course, typical, typical_values
+from tests.registry import LAYERS, layer_course, typical, typical_values
 from tests.strategies import fractions, layer_parameters, loads
 
 from euthymia.engine.maths import NUMPY
 from euthymia.mechanism.plasticity import stress, synapses
-from euthymia.mechanism.symptoms import belief, expectancy, noise, severity
+from euthymia.mechanism.symptoms import belief, noise, severity
 from euthymia.model import wiring
 from euthymia.model.parameters import load_parameters
 from euthymia.population.individual import chain_values
@@ -136,52 +136,22 @@ def test_window_and_belief_cannot_leave_0_to_1(
     assert belief_change(belief.State(other, 1.0), inputs, parameters).belief_fraction <= 0.0
 
 
-# --- expectancy ------------------------------------------------------------------------------------
-
-
-def test_a_visit_takes_a_share_of_the_hope_that_is_left():
-    p = typical("expectancy", belief_to_be_on_drug_fraction=0.5)
-    found = expectancy.after_visit(expectancy.State(0.2, 0.6), p)
-    assert found.fast_fraction == pytest.approx(0.2 + p.fast_gain_fraction * 0.5 * 0.8, rel=1e-14)
-    assert found.slow_fraction == pytest.approx(0.6 + p.slow_gain_fraction * 0.5 * 0.4, rel=1e-14)
-
-
-@pytest.mark.parametrize("count", [1, 2, 8])
-def test_visits_in_a_row_approach_full_hope_geometrically(count: int):
-    p, state = typical("expectancy"), expectancy.initial()
-    for _ in range(count):
-        state = expectancy.after_visit(state, p)
-    assert state.fast_fraction == pytest.approx(1.0 - (1.0 - p.fast_gain_fraction) ** count, rel=1e-13)
-    assert state.slow_fraction == pytest.approx(1.0 - (1.0 - p.slow_gain_fraction) ** count, rel=1e-13)
-
-
-def test_hope_fades_by_one_exponential_a_part():
-    p, hours = typical("expectancy"), HOURS[:21]
-    found = layer_course("expectancy", expectancy.State(0.5, 0.3), p, hours)
-    np.testing.assert_allclose(found.fast_fraction, 0.5 * np.exp(-hours / p.fast_time_h), rtol=1e-6, atol=0)
-    np.testing.assert_allclose(found.slow_fraction, 0.3 * np.exp(-hours / p.slow_time_h), rtol=1e-9, atol=0)
-
-
-@given(parameters=layer_parameters("expectancy"), fast=fractions(), slow=fractions())
-def test_hope_stays_in_0_to_1_and_no_visit_lowers_it(
-    parameters: expectancy.Parameters, fast: float, slow: float
-):
-    before = expectancy.State(fast, slow)
-    for old, new in zip(before, expectancy.after_visit(before, parameters), strict=True):
-        assert old - 1e-15 <= new <= 1.0 + 1e-15
-    assert all(rate <= 0.0 for rate in expectancy.rates(NUMPY, before, parameters))
-    assert expectancy.rates(NUMPY, expectancy.initial(), parameters) == expectancy.State(0.0, 0.0)
-
-
-def test_a_visit_without_any_belief_to_be_on_the_drug_changes_nothing():
-    p = typical("expectancy", belief_to_be_on_drug_fraction=0.0)
-    assert expectancy.after_visit(expectancy.State(0.2, 0.3), p) == expectancy.State(0.2, 0.3)
-
-
 # --- severity --------------------------------------------------------------------------------------
 
 SEVERITY = typical("severity")
-NEUTRAL = severity.Inputs(0.5, 0.5, 0.0, 0.0, 0.0, 0.0)
+NEUTRAL = severity.Inputs(
+    deficit_relative=0.5,
+    belief_fraction=0.5,
+    ampa_fraction=0.0,
+    expectancy_fraction=0.0,
+    care_fraction=0.0,
+    ect_logit=0.0,
+    mood_noise_logit=0.0,
+    offset_logit=0.0,
+)
+PUSHES = st.lists(
+    st.floats(-5.0, 5.0), min_size=len(severity.Inputs._fields), max_size=len(severity.Inputs._fields)
+)
 
 
 def test_logit_is_undone_by_the_logistic_function():
@@ -197,6 +167,8 @@ def test_logit_is_undone_by_the_logistic_function():
         ("belief_fraction", 0.3, SEVERITY.belief_weight_logit),
         ("ampa_fraction", 0.3, -SEVERITY.ampa_weight_logit),
         ("expectancy_fraction", 0.3, -SEVERITY.expectancy_weight_logit),
+        ("care_fraction", 0.3, -SEVERITY.care_weight_logit),
+        ("ect_logit", 0.3, -1.0),
         ("mood_noise_logit", 0.3, 1.0),
     ],
 )
@@ -216,7 +188,61 @@ def test_severity_comes_to_rest_at_the_logistic_of_its_offset(offset: float):
     np.testing.assert_allclose(found.severity_fraction, expected, rtol=1e-9, atol=0)
 
 
-@given(pushes=st.lists(st.floats(-5.0, 5.0), min_size=6, max_size=6), parameters=layer_parameters("severity"))
+TWO_RESTS = typical("severity", bistability_fraction=1.0)
+RESTS = {
+    "ill": ILL,
+    "between": TWO_RESTS.bistable_threshold_relative * ILL,
+    "well": TWO_RESTS.bistable_well_relative * ILL,
+}
+IN_BALANCE = NEUTRAL._replace(offset_logit=float(severity.logit(NUMPY, ILL)))
+"""The pressure of the untreated episode."""
+DAYS_H = np.linspace(0.0, 480.0, 121)
+
+
+def mood_speed(mood: float, inputs: severity.Inputs = IN_BALANCE) -> float:
+    return float(severity.rates(NUMPY, severity.State(mood), inputs, TWO_RESTS).severity_fraction)
+
+
+@pytest.mark.parametrize(("name", "is_stable"), [("ill", True), ("between", False), ("well", True)])
+def test_bistable_mood_rests_ill_or_well_and_leaves_what_lies_between(name: str, is_stable: bool):
+    mood = RESTS[name]
+    assert mood_speed(mood) == pytest.approx(0.0, abs=1e-15)
+    assert (mood_speed(mood + 1e-3) < 0.0 < mood_speed(mood - 1e-3)) == is_stable
+    assert (mood_speed(mood - 1e-3) < 0.0 < mood_speed(mood + 1e-3)) == (not is_stable)
+
+
+@pytest.mark.parametrize(("time_constants", "end"), [(0.8, "ill"), (20.0, "well")])
+def test_only_a_push_across_the_threshold_stays(time_constants: float, end: str):
+    hours = time_constants * TWO_RESTS.severity_time_h
+    pushed = IN_BALANCE._replace(ampa_fraction=3.0 / SEVERITY.ampa_weight_logit)
+    carried = layer_course("severity", severity.State(ILL), TWO_RESTS, [0.0, hours], pushed)
+    after = severity.State(float(carried.severity_fraction[-1]))
+    assert (after.severity_fraction < RESTS["between"]) == (end == "well")
+    free = layer_course("severity", after, TWO_RESTS, DAYS_H, IN_BALANCE)
+    assert free.severity_fraction[-1] == pytest.approx(RESTS[end], rel=1e-6)
+
+
+@pytest.mark.parametrize("push", [-5.0, -1.0, 1.0, 5.0])
+@pytest.mark.parametrize("mood", [0.001, ILL, 0.999])
+def test_bistable_mood_stays_between_0_and_1_under_strong_pushes(push: float, mood: float):
+    inputs = IN_BALANCE._replace(mood_noise_logit=push)
+    found = layer_course("severity", severity.State(mood), TWO_RESTS, DAYS_H, inputs).severity_fraction
+    assert np.all((found > 0.0) & (found < 1.0))
+    # where the law comes to rest at last is no edge: logits of it and its neighbours stay finite
+    assert 0.01 < found[-1] < 0.99
+
+
+def test_half_a_bistable_law_is_the_mean_of_both():
+    half = typical("severity", bistability_fraction=0.5)
+    inputs = IN_BALANCE._replace(mood_noise_logit=-0.7)
+    one, two, both = (
+        severity.rates(NUMPY, severity.State(0.4), inputs, p).severity_fraction
+        for p in (SEVERITY, TWO_RESTS, half)
+    )
+    assert both == pytest.approx(0.5 * (one + two), rel=1e-13)
+
+
+@given(pushes=PUSHES, parameters=layer_parameters("severity"))
 def test_severity_cannot_leave_0_to_1(pushes: list[float], parameters: severity.Parameters):
     inputs = severity.Inputs(*pushes)
     assert severity.rates(NUMPY, severity.State(0.0), inputs, parameters).severity_fraction >= 0.0
@@ -268,7 +294,7 @@ def crowd() -> dict[str, Any]:
     """Return the parameters of a thousand virtual patients."""
     numbers = np.arange(1, 1001)
     values = chain_values(load_parameters(), [Patient()] * len(numbers), numbers=numbers, seed=1)
-    return values | {BELIEF_ON_DRUG: 1.0}
+    return values
 
 
 @pytest.mark.parametrize("is_well", [False, True])
@@ -279,7 +305,7 @@ def test_ill_or_well_every_virtual_patient_starts_at_rest(crowd: dict[str, Any],
     assert {name: rate for name, rate in worst.items() if rate > 1e-12} == {}
 
 
-def test_a_swing_at_the_start_is_in_the_severity_and_leaves_the_rest_alone():
+def test_a_swing_at_the_start_is_in_mood_and_in_the_ideation_of_that_mood_alone():
     values = typical_values()
     calm, start = wiring.initial(NUMPY, values)
     swung, same = wiring.initial(NUMPY, values, mood_noise_logit=0.8)
@@ -288,7 +314,8 @@ def test_a_swing_at_the_start_is_in_the_severity_and_leaves_the_rest_alone():
     ]
     assert odds[1] / odds[0] == pytest.approx(np.exp(0.8), rel=1e-12)
     assert same == start
-    assert {name for name in calm if calm[name] != swung[name]} == {"severity.severity_fraction"}
+    moved = {name for name in calm if calm[name] != swung[name]}
+    assert moved == {"severity.severity_fraction", "ideation.ideation_fraction"}, "ideation goes with mood"
 
 
 def test_a_well_person_has_at_most_half_the_severity_of_the_episode():
@@ -299,6 +326,15 @@ def test_a_well_person_has_at_most_half_the_severity_of_the_episode():
 
 
 # --- ill and well as states of one person ------------------------------------------------------------
+
+
+KEPT_UNTIL_A_VISIT = (
+    "discomfort.exposure_h",
+    "expectancy.belief_fraction",
+    "expectancy.felt_dissociation_points",
+    "expectancy.felt_drowsiness_fraction",
+)
+"""States that neither grow nor fade between visits."""
 
 
 class Person:
@@ -318,7 +354,7 @@ class Person:
             rest = synapses.initial(inputs, self.parts[region])
             found[region] = rest
             missing.append(synapses.outputs(NUMPY, rest, inputs, self.parts[region]).deficit_relative)
-        causes = severity.Inputs(sum(missing) / 2, strength, 0.0, 0.0, 0.0, 0.0)
+        causes = NEUTRAL._replace(deficit_relative=sum(missing) / 2, belief_fraction=strength)
         y = severity.pressure(causes, self.parts["severity"]) + self.start["start.offset_logit"]
         found |= {
             "stress": loads,
@@ -337,8 +373,7 @@ class Person:
     def growth_per_h(self, strength: float) -> float:
         """Return the largest growth rate of a small disturbance of any state, by central differences."""
         states = self.settled(strength)
-        # what a session has exposed to stays as it is until the next one: neither grows nor fades
-        names = [name for name in states if name != "discomfort.exposure_h"]
+        names = [name for name in states if name not in KEPT_UNTIL_A_VISIT]
         columns = []
         for name in names:
             up, down = (
@@ -369,8 +404,9 @@ def test_the_offset_is_what_makes_ones_own_severity_the_rest():
         states, start = wiring.initial(
             NUMPY, typical_values() | {"severity.episode_severity_fraction": severe}
         )
-        causes = severity.Inputs(
-            start["start.deficit_relative"], states["belief.belief_fraction"], 0.0, 0.0, 0.0, 0.0
+        causes = NEUTRAL._replace(
+            deficit_relative=start["start.deficit_relative"],
+            belief_fraction=states["belief.belief_fraction"],
         )
         rest = severity.pressure(causes, SEVERITY) + start["start.offset_logit"]
         assert rest == pytest.approx(severity.logit(NUMPY, severe), rel=1e-12, abs=1e-14)
@@ -465,4 +501,4 @@ def test_each_person_swings_by_their_own_spread_and_memory():
 
 def test_all_symptom_layers_of_the_chain_are_tested_here():
     parts = {name for name, layer in LAYERS.items() if ".symptoms." in layer.__name__}
-    assert parts == {"belief", "expectancy", "severity"}
+    assert parts == {"belief", "severity"} | {"expectancy", "ideation"}, "these two in files of their own"
