@@ -27,8 +27,8 @@ UNTREATED = ideation.Inputs(
 )
 
 
-def target(p: ideation.Parameters = TYPICAL, **changes: Any) -> Any:
-    return ideation.target(NUMPY, UNTREATED._replace(**changes), p)
+def target(**changes: Any) -> Any:
+    return ideation.target(NUMPY, UNTREATED._replace(**changes), TYPICAL)
 
 
 def logit(fraction: Any) -> Any:

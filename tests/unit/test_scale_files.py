@@ -16,13 +16,16 @@ SHARED = {
     *("minimum", "maximum", "higher_means", "recall_period", "scoring", "item_text", "recalled"),
     *("source_keys", "severity_bands", "thresholds"),
 }
-MOOD = {"response", "remission", "anchors", "rating_noise"}
+MAPPED = {"response", "anchors", "rating_noise"}
+OF_KIND = {"mood": MAPPED | {"remission"}, "ideation": MAPPED, "acute": set()}
+KNOTS = {"mood": "severity_fraction", "ideation": "ideation_fraction"}
 STATUS = {"measured", "definition", "crosswalk", "assumed"}
 SCALES: dict[str, dict[str, Any]] = {
     path.rsplit("/", 1)[1].removesuffix(".toml"): tomllib.loads(read_text(path))
     for path in list_files("scales", ".toml")
 }
 MOODS = [name for name, scale in SCALES.items() if scale["kind"] == "mood"]
+IDEATIONS = [name for name, scale in SCALES.items() if scale["kind"] == "ideation"]
 
 
 def expected_points(name: str, severity_fraction: float) -> float:
@@ -30,15 +33,16 @@ def expected_points(name: str, severity_fraction: float) -> float:
     return float(np.interp(severity_fraction, anchors["severity_fraction"], anchors["points"]))
 
 
-def test_five_scales_of_mood_and_two_of_the_session_are_shipped():
+def test_five_scales_of_mood_two_of_ideation_and_two_of_the_session_are_shipped():
     assert sorted(MOODS) == ["bdi", "hamd17", "madrs", "phq9", "qids_sr16"]
-    assert sorted(SCALES) == ["bdi", "cadss", "hamd17", "madrs", "moaas", "phq9", "qids_sr16"]
+    assert sorted(IDEATIONS) == ["cssrs_ideation", "ssi"]
+    assert sorted(set(SCALES) - {*MOODS, *IDEATIONS}) == ["cadss", "moaas"]
 
 
 @pytest.mark.parametrize("name", SCALES)
 def test_keys_are_regular_and_explained(name: str):
     scale = SCALES[name]
-    assert set(scale) == SHARED | (MOOD if name in MOODS else set())
+    assert set(scale) == SHARED | OF_KIND[scale["kind"]]
     assert set(scale["recalled"]) <= set(scale)
     explained = read_text("scales/madrs.toml").split("\nid =")[0]
     assert [key for key in scale if key not in explained] == []
@@ -56,7 +60,7 @@ def test_every_source_is_in_the_bibliography(name: str):
 
 
 def test_totals_agree_with_the_items_where_all_items_have_one_range():
-    for name in ("madrs", "phq9", "bdi", "cadss", "moaas"):
+    for name in ("madrs", "phq9", "bdi", "cadss", "moaas", "ssi", "cssrs_ideation"):
         scale = SCALES[name]
         assert scale["maximum"] == scale["item_count"] * scale["item_maximum"], name
     assert SCALES["qids_sr16"]["maximum"] == 9 * SCALES["qids_sr16"]["item_maximum"]
@@ -71,10 +75,10 @@ def test_bands_cover_the_range_without_gap_or_overlap(name: str):
     assert [band["from"] for band in bands[1:]] == [band["to"] + 1 for band in bands[:-1]]
 
 
-@pytest.mark.parametrize("name", MOODS)
+@pytest.mark.parametrize("name", [*MOODS, *IDEATIONS])
 def test_anchors_rise_from_the_minimum_to_the_maximum(name: str):
     scale = SCALES[name]
-    knots, points = (np.array(scale["anchors"][key]) for key in ("severity_fraction", "points"))
+    knots, points = (np.array(scale["anchors"][key]) for key in (KNOTS[scale["kind"]], "points"))
     assert knots.shape == points.shape
     assert np.all(np.diff(knots) > 0.0)
     assert np.all(np.diff(points) > 0.0)
@@ -121,6 +125,13 @@ def test_rating_noise_is_in_proportion_to_the_range():
         expected = 4.0 * scale["maximum"] / 60.0
         assert scale["rating_noise"]["sd_points"] == pytest.approx(expected, abs=0.05), name
         assert scale["rating_noise"]["status"] == "assumed"
+
+
+def test_nothing_about_ideation_is_taken_for_measured():
+    for name in IDEATIONS:
+        scale = SCALES[name]
+        assert scale["anchors"]["source"] == scale["rating_noise"]["source"] == "EuthymiaAssumed"
+        assert scale["severity_bands"] == []
 
 
 def test_no_item_text_is_shipped():

@@ -1,4 +1,4 @@
-"""How scales see severity: maps, rounding, range, and rating noise that scales of one visit share."""
+"""How scales see severity or ideation: maps, rounding, range, and noise that scales of one visit share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy.stats import norm
 from tests.strategies import fractions
 
 from euthymia.errors import UnknownNameError
@@ -48,10 +49,15 @@ def test_worse_severity_never_lowers_a_total(scale: Scale):
 
 @EACH
 def test_the_map_passes_its_knots_and_is_straight_between_them(scale: Scale):
-    knots, points = scale.map.severity_fraction, scale.map.points
+    knots, points = scale.map.latent_fraction, scale.map.points
     np.testing.assert_allclose(expected(knots, scale.map), points, rtol=1e-14, atol=0)
     halfway = expected(0.5 * (knots[1:] + knots[:-1]), scale.map)
     np.testing.assert_allclose(halfway, 0.5 * (points[1:] + points[:-1]), rtol=1e-12, atol=0)
+
+
+def test_the_ssi_is_38_times_ideation():
+    ideation = np.linspace(0.0, 1.0, 20)
+    np.testing.assert_allclose(expected(ideation, scales()["SSI"].map), 38 * ideation, rtol=1e-14, atol=0)
 
 
 def test_madrs_is_sixty_times_severity():
@@ -104,7 +110,7 @@ def test_all_or_none_of_the_noise_may_be_common(share: float, common: float, own
 PARAMETERS = load_parameters()
 SHARE = PARAMETERS.chain["rating.common_noise_fraction"].value
 ROUNDING = 1.0 / 12.0
-"""Variance that rounding to whole points adds."""
+"""Variance that rounding to whole points adds, where noise is not small beside a point."""
 
 
 def rated(name: str, severity: float, *, time_h: float = 24.0, seed: int = 3) -> np.ndarray:
@@ -117,20 +123,25 @@ def rated(name: str, severity: float, *, time_h: float = 24.0, seed: int = 3) ->
 def middle(name: str) -> float:
     """Return a severity at the middle of a scale's range, far from both edges."""
     one = scales()[name].map
-    return float(
-        np.interp(0.5 * (one.minimum_points + one.maximum_points), one.points, one.severity_fraction)
-    )
+    return float(np.interp(0.5 * (one.minimum_points + one.maximum_points), one.points, one.latent_fraction))
+
+
+def rounded_normal(mean: float, sd: float, scale: Map) -> tuple[float, float]:
+    """Return mean and SD of a normal that is rounded to whole points within the range of a scale."""
+    points = np.arange(scale.minimum_points, scale.maximum_points + 1.0)
+    below = norm.cdf((points[:-1] + 0.5 - mean) / sd)
+    share = np.diff(below, prepend=0.0, append=1.0)
+    centre = float(points @ share)
+    return centre, float(np.sqrt((points - centre) ** 2 @ share))
 
 
 @pytest.mark.parametrize("name", SCALES)
 def test_raters_scatter_by_the_stated_noise_around_the_expected_total(name: str):
     one = scales()[name].map
     found = rated(name, middle(name))
-    sd = np.sqrt(one.noise_sd_points**2 + ROUNDING)
+    mean, sd = rounded_normal(float(expected(np.asarray(middle(name)), one)), one.noise_sd_points, one)
     # 5 standard errors of a mean and of an SD; the seed is fixed
-    assert found.mean() == pytest.approx(
-        float(expected(np.asarray(middle(name)), one)), abs=5 * sd / np.sqrt(COUNT)
-    )
+    assert found.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(COUNT))
     assert found.std() == pytest.approx(sd, abs=5 * sd / np.sqrt(2 * COUNT))
 
 
@@ -156,10 +167,18 @@ def test_ratings_of_two_visits_share_nothing(other: str):
 # --- names -----------------------------------------------------------------------------------------
 
 
-def test_five_scales_are_known_with_madrs_first():
+def test_five_scales_of_mood_are_known_with_madrs_first_then_two_of_ideation():
     assert SCALES[0] == "MADRS"
-    assert set(SCALES) == {"MADRS", "HAM-D17", "QIDS-SR16", "PHQ-9", "BDI-II"}
-    assert list(SCALES[1:]) == sorted(SCALES[1:])
+    assert set(SCALES[:5]) == {"MADRS", "HAM-D17", "QIDS-SR16", "PHQ-9", "BDI-II"}
+    assert SCALES[5:] == ("C-SSRS ideation", "SSI")
+    assert list(SCALES[1:5]) == sorted(SCALES[1:5])
+
+
+@EACH
+def test_a_scale_maps_mood_or_ideation_and_not_the_other(scale: Scale):
+    is_mood = SCALES.index(scale.name) < 5
+    assert scale.latent == ("severity_fraction" if is_mood else "suicidal_ideation_fraction")
+    assert find_variable(scale.latent).unit == "1"
 
 
 @EACH
@@ -186,8 +205,12 @@ def test_a_scale_knows_its_minimum_its_response_and_its_remissions(scale: Scale)
     assert scale.minimum_points == scale.map.minimum_points == 0.0
     assert scale.response_fraction == 0.5
     assert all(0.0 < cut.at_most_points < scale.map.maximum_points for cut in scale.remissions)
-    assert scale.bands[0][1] == scale.minimum_points
-    assert scale.bands[-1][2] == scale.map.maximum_points
+    is_mood = scale.latent == "severity_fraction"
+    assert bool(scale.remissions) == is_mood, "no published remission of ideation"
+    assert bool(scale.bands) == is_mood
+    if scale.bands:
+        assert scale.bands[0][1] == scale.minimum_points
+        assert scale.bands[-1][2] == scale.map.maximum_points
 
 
 def test_the_record_of_a_map_is_what_the_file_says():
