@@ -265,11 +265,13 @@ def _print_harms(runs: Sequence[Run], asked: Asked) -> None:
     from euthymia.population.harms import WHAT_IT_RESTS_ON
 
     for run in runs:
+        if not run.course.session_starts_h:
+            continue
         found = harms_of(run, asked)
         heads = harm_heads(found)
         print(run.course.provenance.regimen)
         show.table(heads, harm_rows(found), right=range(2, len(heads)))
-    print(WHAT_IT_RESTS_ON)
+    print("\n".join(WHAT_IT_RESTS_ON))
 
 
 def day_label(day: float) -> str:

@@ -27,8 +27,8 @@ AFTER_DAYS = 182.0
 WEEKS = (4.0, 8.0, 13.0, 26.0, 52.0)
 SEEN = ("severity_fraction", "madrs_points", "negative_belief_fraction", "prefrontal_synapses_fraction")
 WHAT_IT_RESTS_ON = (
-    "Relapse is not calibrated: how beliefs learn from lived mood, how stress hardens them and how often life brings "
-    "it are assumed. Read the order of schedules, not the months."
+    "Relapse is not calibrated: how beliefs learn from lived mood, how stress hardens them and how often "
+    "life brings it are assumed. Read the order of schedules, not the months."
 )
 
 
@@ -177,10 +177,11 @@ def _heads(arms: Sequence[Arm], from_day: float) -> tuple[str, ...]:
 
 def _what(arms: Sequence[Arm], from_day: float, asked: Asked) -> str:
     entry = f"; {asked.entry}" if asked.entry else ""
+    events = "with" if asked.life and asked.life.has_events else "without"
     return (
-        f"{arms[0].course.provenance.regimen}: {asked.patients} virtual patients{entry}, setting {asked.setting}"
-        f"{', with events of life' if asked.life and asked.life.has_events else ', without events of life'}; those "
-        f"who respond (MADRS) on day {from_day:g} are seen weekly."
+        f"{arms[0].course.provenance.regimen}: {asked.patients} virtual patients{entry}, setting "
+        f"{asked.setting}, {events} events of life; those who respond (MADRS) on day {from_day:g} are seen "
+        "weekly."
     )
 
 
@@ -270,7 +271,15 @@ def _report(arms: Sequence[Arm], from_day: float, asked: Asked) -> str:
                 texts=["Who responded at the end of treatment, by each definition that studies use."],
                 figure=to_html(survival_figure(panels)),
                 caption="Simulated: Kaplan-Meier estimate with its 95 % interval (log-log).",
-                tables=[TableBlock(heads=heads, rows=_rows(arms, from_day), right=range(2, len(heads)))],
+                tables=[
+                    TableBlock(
+                        title=rule,
+                        heads=heads[1:],
+                        rows=[row[1:] for row in _rows(arms, from_day) if row[0] == rule],
+                        right=range(1, len(heads) - 1),
+                    )
+                    for rule in arms[0].found
+                ],
             ),
             reports.parameter_section(asked.chosen),
         ],

@@ -53,8 +53,8 @@ def survival_figure(panels: Sequence[SurvivalPanel]) -> go.Figure:
             if np.isfinite(one.low).all():
                 figure.add_trace(
                     go.Scatter(
-                        x=np.concatenate([one.days, one.days[::-1]]),
-                        y=100.0 * np.concatenate([one.high, one.low[::-1]]),
+                        x=_there_and_back(np.repeat(one.days, 2)[1:], np.repeat(one.days, 2)[1:]),
+                        y=100.0 * _there_and_back(np.repeat(one.high, 2)[:-1], np.repeat(one.low, 2)[:-1]),
                         mode="lines",
                         fill="toself",
                         fillcolor=faint(colour),
@@ -81,3 +81,8 @@ def survival_figure(panels: Sequence[SurvivalPanel]) -> go.Figure:
         figure.update_xaxes(title_text="days after the end of treatment", **where)
     style(figure, height=300 * rows, legend_lines=1 + len(panels[0].steps) // 3)
     return figure
+
+
+def _there_and_back(upper: Array, lower: Array) -> Array:
+    """Return the outline of a band: along one edge, back along the other."""
+    return np.concatenate([upper, lower[::-1]])

@@ -64,7 +64,7 @@ def among_ideators(course: Trajectory, *, parameters: ParameterSet, days: Sequen
 
 
 def window_of_return(one: Ideators) -> tuple[float, float] | None:
-    """Return the days from the lowest ideation after the last dose until half of the gain is lost; or None."""
+    """Return the days from the lowest ideation after the last dose until half of the gain is lost, if any."""
     if one.last_dose_h is None:
         return None
     after = one.times_h >= one.last_dose_h

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from euthymia.dosing.notation import print_regimen
+from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.regimen import Regimen
 from euthymia.errors import invalid
+from euthymia.model.chain import Pulse
 from euthymia.model.concentrations import session_starts_h
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.pk import Given
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.patient import Patient
 from euthymia.population.request import is_ketamine_dose
-from euthymia.population.simulate import default_days, simulate
+from euthymia.population.simulate import Life, default_days, simulate
 from euthymia.population.summary import peak_of_session, value_at
+from euthymia.population.surroundings import PARTS, occupancy_of
 from euthymia.tables import read_text
 
 LAST_H = 14 * 24.0
-"""Hours after the last dose that the story goes on."""
+"""Hours after the last dose at which the story asks what is left."""
+END_H = 42 * 24.0
+"""Hours after the last dose that it follows."""
+THERAPY, IN_WINDOW_D, LATE_D = "CBT 60 min", (1, 2, 4), (21, 22, 24)
+"""A therapy, and days after the last dose of its sessions within and outside the window."""
+STRESS = (7 * 24.0, 28 * 24.0, 2.0)
+"""From and to which hour after the last dose stress comes, and its load."""
+SLOW = "escitalopram 10 mg daily x 42"
 CLOSED = 0.2
 """The window counts as closed below this share of its largest; dissociation as over below half of it."""
 
@@ -65,22 +74,16 @@ def tell(
     given = [Given(dose) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
     if not given:
         raise invalid("regimen", must="one that gives ketamine", got=print_regimen(regimen))
-    days = (session_starts_h(given)[-1] + LAST_H) / 24.0 + 1.0
-    course = simulate(regimen, setting=setting, days=max(days, default_days(regimen)), **common)
-    no_drug = simulate(
-        regimen,
-        setting=setting,
-        days=course.provenance.horizon_h / 24.0,
-        variables=["madrs_points"],
-        factors=np.zeros((1, len(given))),
-        **common,
-    )
-    numbers = _numbers(course, no_drug)
+    days = (session_starts_h(given)[-1] + END_H) / 24.0 + 1.0
+    common |= {"setting": setting, "days": max(days, default_days(regimen))}
+    course = simulate(regimen, **common)
+    words = {"setting": setting}
+    numbers = _numbers(course) | _beside(regimen, course, common)
     return tuple(
         Link(
             id=one["id"],
             title=one["title"],
-            text=_template(one, numbers).format(**numbers),
+            text=_template(one, numbers).format(**numbers, **words),
             grade=one["grade"],
             evidence=tuple(one["evidence"]),
             against=one["against"],
@@ -95,8 +98,62 @@ def _template(link: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
     return other["text"] if other and numbers[other["name"]] < other["below"] else link["text"]
 
 
-def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
-    """Return every number that the sentences name."""
+def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of what stands beside the course: no hope, therapy, an antidepressant, stress."""
+    start_h, last_h = course.session_starts_h[0], course.session_starts_h[-1]
+    mood: dict[str, Any] = {"variables": ["madrs_points"], "is_dense": True}
+    text = print_regimen(regimen)
+
+    def madrs(one: Trajectory, time_h: float) -> float:
+        return float(value_at(one, "madrs_points", [time_h])[0, 0])
+
+    def with_therapy(plan: str, days: Sequence[int], *, omit: Sequence[str] = ()) -> float:
+        times = ", ".join(f"{last_h / 24.0 + day:g}" for day in days)
+        taught = parse_regimen(f"{plan}; {THERAPY} at {times} d")
+        return madrs(simulate(taught, omit=omit, **mood, **common), last_h + END_H)
+
+    none = simulate(regimen, omit=["expectancy"], **mood, **common)
+    untreated = simulate(regimen, omit=PARTS, **mood, **common)
+    slow = simulate(SLOW, **mood, **{**common, "setting": "none", "days": 49.0})
+    begins, ends, load = STRESS
+    hard = Life(stress=(Pulse(last_h + begins, last_h + ends, load),))
+    stressed = simulate(regimen, life=hard, **mood, **common)
+    without_mind = tuple(part for part in PARTS if part != "therapy")
+    occupied = occupancy_of(parse_regimen(SLOW))[0].height
+    belief = course["belief_to_be_on_drug_fraction"][0]
+    taught_no_more = madrs(course, last_h + END_H)
+    return {
+        "drug_2h": madrs(none, start_h + 2) - madrs(untreated, start_h + 2),
+        "drug_day": madrs(none, start_h + 24) - madrs(untreated, start_h + 24),
+        "hope_2h": madrs(course, start_h + 2) - madrs(none, start_h + 2),
+        "hope_day": madrs(course, start_h + 24) - madrs(none, start_h + 24),
+        "belief_before": float(belief[0]),
+        "belief_after_visit": float(value_at(course, "belief_to_be_on_drug_fraction", [start_h + 24])[0, 0]),
+        "therapy_in": taught_no_more - with_therapy(text, IN_WINDOW_D),
+        "therapy_late": taught_no_more - with_therapy(text, LATE_D),
+        "therapy_alone": madrs(untreated, last_h + END_H)
+        - with_therapy(text, IN_WINDOW_D, omit=without_mind),
+        "occupancy": occupied,
+        "slow_day": madrs(slow, 24.0) - madrs(slow, 0.0),
+        "slow_week": madrs(slow, 168.0) - madrs(slow, 0.0),
+        "slow_six": madrs(slow, 1008.0) - madrs(slow, 0.0),
+        "half_lost_day": _half_lost_h(course, last_h) / 24.0,
+        "stress_cost": madrs(stressed, last_h + END_H) - taught_no_more,
+    }
+
+
+def _half_lost_h(course: Trajectory, last_h: float) -> float:
+    """Return hours after the last dose until half of the lowest point's gain is lost; NaN if it is not."""
+    after = course.times_h >= last_h
+    times, points = course.times_h[after], course["madrs_points"][0][after]
+    lowest = int(points.argmin())
+    half = 0.5 * (points[lowest] + float(course["madrs_points"][0, 0]))
+    back = np.flatnonzero(points[lowest:] >= half)
+    return float(times[lowest + back[0]] - last_h) if len(back) else float("nan")
+
+
+def _numbers(course: Trajectory) -> dict[str, float]:
+    """Return every number of the course itself that the sentences name."""
     start_h = course.session_starts_h[0]
     last_h = course.session_starts_h[-1]
 
@@ -112,11 +169,6 @@ def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
     window = course["window_of_plasticity_fraction"][0]
     widest = int(window[course.times_h <= start_h + 72.0].argmax())
     cadss, cadss_min = peak("cadss_points")
-    madrs_day, quiet_day = (
-        at("madrs_points", 24),
-        float(value_at(no_drug, "madrs_points", [start_h + 24])[0, 0]),
-    )
-    madrs_start = float(course["madrs_points"][0, 0])
     density_start = float(course["prefrontal_synapses_fraction"][0, 0])
     arterial = next(name for name in course.values if name.endswith("ketamine_arterial"))
     total = "ketamine_arterial" if "ketamine_arterial" in course.values else arterial
@@ -143,12 +195,10 @@ def _numbers(course: Trajectory, no_drug: Trajectory) -> dict[str, float]:
         "window_h": float(course.times_h[widest] - start_h),
         "window_closed_day": _falls_below(course, "window_of_plasticity_fraction", widest) / 24.0,
         "flexibility": float(course["flexibility_relative"][0][: widest + 1].max()),
-        "madrs_start": madrs_start,
+        "madrs_start": float(course["madrs_points"][0, 0]),
         "madrs_2h": at("madrs_points", 2),
-        "madrs_day": madrs_day,
+        "madrs_day": at("madrs_points", 24),
         "madrs_week": at("madrs_points", 168),
-        "drug_day": madrs_day - quiet_day,
-        "hope_day": quiet_day - madrs_start,
         "cadss": cadss,
         "cadss_min": cadss_min,
         "cadss_over_min": 60.0 * _falls_below(course, "cadss_points", None),

@@ -372,7 +372,7 @@ def surround(
 
 
 def contacts_of(plan: Regimen) -> tuple[float, ...]:
-    """Return when there is contact about a newly started antidepressant: at its start, then weekly for a month."""
+    """Return when there is contact about a new antidepressant: at its start, then weekly for a month."""
     taken: dict[str, list[float]] = {}
     for start_h, item in plan.items:
         if isinstance(item, Order) and item.drug in antidepressants():
