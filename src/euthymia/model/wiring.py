@@ -478,13 +478,14 @@ def _rest(m: Any, p: Mapping[str, Any], lived: Any, occupancy_fraction: float) -
     beliefs = belief.initial(m, taught, p["belief"])
     loads = stress.target(stress.Inputs(none, none, beliefs.belief_fraction), p["stress"])
     adaptation = occupancy_fraction + none
+    no_drug = 0.0 * p["dissociation"].half_effect_umol_per_L
     quiet = signalling.Inputs(
         surge_relative=none,
         pyramidal_block_fraction=none,
         trapped_block_fraction=none,
-        s_ketamine_site_umol_per_L=none,
-        r_ketamine_site_umol_per_L=none,
-        r_hydroxynorketamine_site_umol_per_L=none,
+        s_ketamine_site_umol_per_L=no_drug,
+        r_ketamine_site_umol_per_L=no_drug,
+        r_hydroxynorketamine_site_umol_per_L=no_drug,
         stress_relative=loads.stress_relative,
         inflammation_relative=loads.inflammation_relative,
         ssri_adaptation_fraction=adaptation,

@@ -74,7 +74,7 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
     return State(
         fast_fraction=-state.fast_fraction / p.fast_time_h,
         slow_fraction=-state.slow_fraction / p.slow_time_h,
-        belief_fraction=0.0 * state.belief_fraction,
+        belief_fraction=0.0,
         felt_dissociation_points=p.memory_rate_per_h
         * _rise(m, inputs.cadss_points - state.felt_dissociation_points, SMOOTHING_POINTS),
         felt_drowsiness_fraction=p.memory_rate_per_h
