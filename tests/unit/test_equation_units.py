@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pint
 import pytest
-from tests.registry import LAYERS, typical, typical_values
+from tests.registry import LAYERS, PARTS, STATELESS, typical, typical_values
 
 from euthymia.engine.maths import NUMPY
 from euthymia.mechanism.acute import cardiovascular
+from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
 from euthymia.model import wiring
 from euthymia.model.chain import circuit_table, node_constants
@@ -79,6 +80,11 @@ class Measured:
 
     def __rtruediv__(self, other: Any) -> Measured:
         return Measured(quantity_of(other) / self.quantity)
+
+    def __gt__(self, other: Any) -> bool:
+        """Compare with what has the same unit, or with a written 0: a sign has no unit."""
+        is_sign = not isinstance(other, Measured) and other == 0.0
+        return bool(self.value > (0.0 if is_sign else self.beside(other).magnitude))
 
     def __neg__(self) -> Measured:
         return Measured(-self.quantity)
@@ -152,8 +158,8 @@ def rate_of(name: str) -> Any:
 
 
 def same_unit(found: Any, expected: Any) -> bool:
-    """Return whether something, plain numbers included, has exactly a unit."""
-    return lifted(found).unit == expected
+    """Return whether something, plain numbers included, has exactly a unit; a written 0 fits any."""
+    return lifted(found).unit == expected or (not isinstance(found, Measured) and found == 0.0)
 
 
 def plain_record(kind: Any, seed: int) -> Any:
@@ -169,9 +175,10 @@ def dimensioned(record: Any) -> Any:
 
 def arguments_of(layer: str) -> tuple[Any, ...]:
     """Return plain state, inputs where the layer has any, and typical parameters."""
-    module = LAYERS[layer]
+    module = PARTS[layer]
+    state = (plain_record(module.State, 1),) if hasattr(module, "State") else ()
     inputs = (plain_record(module.Inputs, 2),) if hasattr(module, "Inputs") else ()
-    return (plain_record(module.State, 1), *inputs, typical(layer))
+    return (*state, *inputs, typical(layer))
 
 
 def called(function: Callable[..., Any], m: Any, arguments: tuple[Any, ...]) -> Any:
@@ -200,10 +207,10 @@ def test_every_rate_has_the_unit_of_its_state_per_hour(layer: str):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("layer", [name for name, layer in LAYERS.items() if hasattr(layer, "outputs")])
+@pytest.mark.parametrize("layer", [name for name, layer in PARTS.items() if hasattr(layer, "outputs")])
 def test_every_output_has_the_unit_that_its_name_promises(layer: str):
     arguments = tuple(dimensioned(one) for one in arguments_of(layer))
-    found = called(LAYERS[layer].outputs, MEASURED, arguments)._asdict()
+    found = called(PARTS[layer].outputs, MEASURED, arguments)._asdict()
     assert {name: str(one.unit) for name, one in found.items() if not same_unit(one, unit_of(name))} == {}
 
 
@@ -264,12 +271,15 @@ def test_every_layer_is_handed_the_units_that_it_promises_to_read(chain: Chain):
     ]
     assert wrong == []
     assert set(handed) == {name for name, layer in LAYERS.items() if hasattr(layer, "Inputs")}
+    assert not set(handed) & set(STATELESS), "these are handed theirs on the way"
 
 
-@pytest.mark.parametrize("is_well", [False, True])
-def test_the_start_has_the_units_of_states(chain: Chain, monkeypatch: pytest.MonkeyPatch, is_well: bool):
+@pytest.mark.parametrize(("is_well", "occupancy"), [(False, 0.0), (True, 0.0), (False, 0.8)])
+def test_the_start_has_the_units_of_states(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, is_well: bool, occupancy: float
+):
     monkeypatch.setattr(wiring, "ROUNDS_TO_WELL", 2)
-    states, start = wiring.initial(MEASURED, chain.parameter, is_well=is_well)
+    states, start = wiring.initial(MEASURED, chain.parameter, is_well=is_well, occupancy_fraction=occupancy)
     assert set(states) == set(wiring.state_names())
     # a written 0 is nothing in any unit
     found = {name: one for name, one in (states | start).items() if isinstance(one, Measured) or one != 0.0}
@@ -277,7 +287,18 @@ def test_the_start_has_the_units_of_states(chain: Chain, monkeypatch: pytest.Mon
     assert [name for name, one in found.items() if not same_unit(one, unit_of(name))] == []
 
 
-@pytest.mark.parametrize("jump", [wiring.at_visit, wiring.at_session])
+JUMPS = [
+    one
+    for name, one in vars(wiring).items()
+    if name.startswith(("at_", "after_")) and one.__module__ == wiring.__name__
+]
+
+
+def test_every_event_that_makes_states_jump_is_known():
+    assert {wiring.at_visit, wiring.after_visit, wiring.at_session, wiring.at_ect} <= set(JUMPS)
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=lambda one: one.__name__)
 def test_jumps_keep_the_unit_of_a_state(chain: Chain, jump: Callable[..., dict[str, Any]]):
     found = jump(MEASURED, chain.state, chain.parameter)
     assert found
@@ -300,6 +321,18 @@ def test_effect_sites_are_concentrations_that_follow_by_rates_per_hour():
         assert same_unit(slopes[one][f"{one}.site"], UNITS.Unit("1/h"))
         assert same_unit(slopes[one]["node"], UNITS.Unit("1/L/h"))
     assert all(same_unit(one, PURE) for one in brain.potencies(site).values())
+
+
+def test_compartments_of_midazolam_hold_amounts_and_its_site_a_concentration():
+    body = dimensioned(typical("midazolam"))
+    for flow in midazolam.flows(body):
+        is_watching = flow.target == midazolam.SITE
+        assert same_unit(flow.rate_per_h, UNITS.Unit("1/L/h" if is_watching else "1/h")), flow
+        assert is_watching != flow.depletes
+    concentration, slope = midazolam.readings(body).values()
+    assert same_unit(concentration[midazolam.SITE], PURE)
+    assert same_unit(slope[midazolam.SITE], UNITS.Unit("1/h"))
+    assert same_unit(slope[midazolam.CENTRAL], UNITS.Unit("1/L/h"))
 
 
 def test_rises_of_a_person_keep_the_unit_of_the_rise():
