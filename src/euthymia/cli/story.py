@@ -78,7 +78,7 @@ def story(
         ):
             print(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
         print()
-    print("Rows named Q.. and AE-.. : 'euthymia evidence mechanism' and 'euthymia evidence safety'.")
+    print("Rows named Q.., AE-.. and P.. : 'euthymia evidence mechanism', 'safety' and 'efficacy'.")
     print(show.NOT_A_DEVICE)
 
 

@@ -77,8 +77,9 @@ def tell(
     days = (session_starts_h(given)[-1] + END_H) / 24.0 + 1.0
     common |= {"setting": setting, "days": max(days, default_days(regimen))}
     course = simulate(regimen, **common)
-    words = {"setting": setting}
-    numbers = _numbers(course) | _beside(regimen, course, common)
+    words = {"setting": setting, "half_lost": _half_lost(course)}
+    found = _numbers(course) | _beside(regimen, course, common)
+    numbers = {name: _no_minus_zero(value) for name, value in found.items()}
     return tuple(
         Link(
             id=one["id"],
@@ -90,6 +91,11 @@ def tell(
         )
         for one in _templates()
     )
+
+
+def _no_minus_zero(value: float) -> float:
+    """Return a number that is not written as -0.0 with one decimal."""
+    return 0.0 if -0.05 <= value < 0.0 else value
 
 
 def _template(link: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
@@ -118,8 +124,7 @@ def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> 
     begins, ends, load = STRESS
     hard = Life(stress=(Pulse(last_h + begins, last_h + ends, load),))
     stressed = simulate(regimen, life=hard, **mood, **common)
-    without_mind = tuple(part for part in PARTS if part != "therapy")
-    occupied = occupancy_of(parse_regimen(SLOW))[0].height
+    others = tuple(part for part in PARTS if part != "therapy")
     belief = course["belief_to_be_on_drug_fraction"][0]
     taught_no_more = madrs(course, last_h + END_H)
     return {
@@ -131,25 +136,26 @@ def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> 
         "belief_after_visit": float(value_at(course, "belief_to_be_on_drug_fraction", [start_h + 24])[0, 0]),
         "therapy_in": taught_no_more - with_therapy(text, IN_WINDOW_D),
         "therapy_late": taught_no_more - with_therapy(text, LATE_D),
-        "therapy_alone": madrs(untreated, last_h + END_H)
-        - with_therapy(text, IN_WINDOW_D, omit=without_mind),
-        "occupancy": occupied,
+        "therapy_alone": madrs(untreated, last_h + END_H) - with_therapy(text, IN_WINDOW_D, omit=others),
+        "occupancy": occupancy_of(parse_regimen(SLOW))[0].height,
         "slow_day": madrs(slow, 24.0) - madrs(slow, 0.0),
         "slow_week": madrs(slow, 168.0) - madrs(slow, 0.0),
         "slow_six": madrs(slow, 1008.0) - madrs(slow, 0.0),
-        "half_lost_day": _half_lost_h(course, last_h) / 24.0,
         "stress_cost": madrs(stressed, last_h + END_H) - taught_no_more,
     }
 
 
-def _half_lost_h(course: Trajectory, last_h: float) -> float:
-    """Return hours after the last dose until half of the lowest point's gain is lost; NaN if it is not."""
+def _half_lost(course: Trajectory) -> str:
+    """Say how many days after the last dose half of the largest gain is lost."""
+    last_h = course.session_starts_h[-1]
     after = course.times_h >= last_h
     times, points = course.times_h[after], course["madrs_points"][0][after]
     lowest = int(points.argmin())
     half = 0.5 * (points[lowest] + float(course["madrs_points"][0, 0]))
     back = np.flatnonzero(points[lowest:] >= half)
-    return float(times[lowest + back[0]] - last_h) if len(back) else float("nan")
+    if not len(back):
+        return f"still there {END_H / 24.0:g} days after it"
+    return f"lost {(times[lowest + back[0]] - last_h) / 24.0:.0f} days after it"
 
 
 def _numbers(course: Trajectory) -> dict[str, float]:
