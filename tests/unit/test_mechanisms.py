@@ -17,15 +17,12 @@ from euthymia.model.parameters import load_parameters
 from euthymia.population.rivals import compare_mechanisms, experiments
 
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
+ROUTES = ("direct", "habenula_trapping", "hnk", "trkb_binding")
+"""Mechanisms that put a route of their own in the place of disinhibition."""
 CONTRADICTORY = {
-    frozenset(pair)
-    for pair in (
-        ("disinhibition", "direct"),
-        ("disinhibition", "habenula_trapping"),
-        ("disinhibition", "expectancy_only"),
-        ("expectancy_only", "direct"),
-        ("expectancy_only", "habenula_trapping"),
-    )
+    *(frozenset(("disinhibition", one)) for one in (*ROUTES, "expectancy_only")),
+    *(frozenset(("expectancy_only", one)) for one in (*ROUTES, "enantiomer")),
+    frozenset(("mtor_bypassed", "mtor_required")),
 }
 
 
@@ -57,6 +54,28 @@ def test_two_mechanisms_are_joined_or_refused_with_the_switch(pair: tuple[str, s
     for name in pair:
         for key, value in find_mechanism(name).overrides.items():
             assert joined.chain[key].value == value
+
+
+def test_without_any_route_into_the_drive_only_expectancy_is_left():
+    turned = find_mechanism("expectancy_only").overrides
+    weights = {
+        name for name in load_parameters().chain if re.fullmatch(r"signalling\..*_weight_fraction", name)
+    }
+    assert set(turned) == weights
+    assert set(turned.values()) == {0.0}
+
+
+@pytest.mark.parametrize("name", mechanisms())
+def test_a_mechanism_holds_for_virtual_patients_over_weeks(name: str):
+    course = simulate(
+        f"{INFUSION}, twice weekly x 2",
+        days=28,
+        patients=30,
+        variables=["severity_fraction", "suicidal_ideation_fraction"],
+        parameters=with_mechanisms(load_parameters(), [name]),
+    )
+    for values in course.values.values():
+        assert np.all((values > 0.0) & (values < 1.0))
 
 
 def test_unknown_mechanism_is_offered_the_nearest():
