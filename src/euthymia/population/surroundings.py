@@ -174,7 +174,7 @@ def occupancy_of(
         for start_h, item in (plan.items if plan else ())
         if isinstance(item, Order) and item.drug in antidepressants()
     ]
-    spans += [(start_h, min(one.until_h, end_h), one.load) for one in taken if one.until_h > start_h]
+    spans += [(start_h, min(one.until_h, end_h + DAY_H), one.load) for one in taken if one.until_h > start_h]
     edges = sorted({edge for start, end, _ in spans for edge in (start, end)})
     found: list[Pulse] = []
     for start, end in pairwise(edges):
