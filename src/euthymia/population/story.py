@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from euthymia.dosing.notation import parse_regimen, print_regimen
+from euthymia.dosing.order import TherapySession
 from euthymia.dosing.regimen import Regimen
-from euthymia.errors import invalid
+from euthymia.errors import InvalidInputError, invalid
 from euthymia.model.chain import Pulse
 from euthymia.model.concentrations import session_starts_h
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
@@ -108,7 +109,8 @@ def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> 
     """Return the numbers of what stands beside the course: no hope, therapy, an antidepressant, stress."""
     start_h, last_h = course.session_starts_h[0], course.session_starts_h[-1]
     mood: dict[str, Any] = {"variables": ["madrs_points"], "is_dense": True}
-    text = print_regimen(regimen)
+    text = _without_therapy(regimen)
+    plain = simulate(parse_regimen(text), **mood, **common)
 
     def madrs(one: Trajectory, time_h: float) -> float:
         return float(value_at(one, "madrs_points", [time_h])[0, 0])
@@ -126,7 +128,7 @@ def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> 
     stressed = simulate(regimen, life=hard, **mood, **common)
     others = tuple(part for part in PARTS if part != "therapy")
     belief = course["belief_to_be_on_drug_fraction"][0]
-    taught_no_more = madrs(course, last_h + END_H)
+    untaught = madrs(plain, last_h + END_H)
     return {
         "drug_2h": madrs(none, start_h + 2) - madrs(untreated, start_h + 2),
         "drug_day": madrs(none, start_h + 24) - madrs(untreated, start_h + 24),
@@ -134,15 +136,28 @@ def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> 
         "hope_day": madrs(course, start_h + 24) - madrs(none, start_h + 24),
         "belief_before": float(belief[0]),
         "belief_after_visit": float(value_at(course, "belief_to_be_on_drug_fraction", [start_h + 24])[0, 0]),
-        "therapy_in": taught_no_more - with_therapy(text, IN_WINDOW_D),
-        "therapy_late": taught_no_more - with_therapy(text, LATE_D),
+        "therapy_in": untaught - with_therapy(text, IN_WINDOW_D),
+        "therapy_late": untaught - with_therapy(text, LATE_D),
         "therapy_alone": madrs(untreated, last_h + END_H) - with_therapy(text, IN_WINDOW_D, omit=others),
         "occupancy": occupancy_of(parse_regimen(SLOW))[0].height,
         "slow_day": madrs(slow, 24.0) - madrs(slow, 0.0),
         "slow_week": madrs(slow, 168.0) - madrs(slow, 0.0),
         "slow_six": madrs(slow, 1008.0) - madrs(slow, 0.0),
-        "stress_cost": madrs(stressed, last_h + END_H) - taught_no_more,
+        "stress_cost": madrs(stressed, last_h + END_H) - madrs(course, last_h + END_H),
     }
+
+
+def _without_therapy(regimen: Regimen) -> str:
+    """Return the clauses of a regimen that give drugs only."""
+    kept = []
+    for clause in print_regimen(regimen).split("; "):
+        try:
+            items = [item for _, item in parse_regimen(clause).items]
+        except InvalidInputError:  # times after doses of another clause: only therapies have such
+            continue
+        if not any(isinstance(item, TherapySession) for item in items):
+            kept.append(clause)
+    return "; ".join(kept)
 
 
 def _half_lost(course: Trajectory) -> str:

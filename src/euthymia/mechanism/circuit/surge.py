@@ -26,6 +26,10 @@ class State(NamedTuple):
     adaptation_relative: Any
 
 
+ROUNDING = 0.001
+"""Rise of release over which adaptation sets in."""
+
+
 class Outputs(NamedTuple):
     """Release above baseline that is not yet adapted to."""
 
@@ -44,16 +48,19 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
-    """Release follows gain, adaptation follows release.
+    """Release follows gain, adaptation follows a rise of release.
 
-    dg/dt = (Phi - g) / tau_g,   dh/dt = (kappa (g - 1) - h) / tau_h
+    dg/dt = (Phi - g) / tau_g,   dh/dt = (kappa x - h) / tau_h,   x = g - 1 where release is raised, else 0
+
+    A fall of release leaves no adaptation behind, else its end would count as a surge. The corner at 0 is
+    rounded: x^2 / (x + 0.001).
     """
-    del m
     p = parameters
+    rise = m.maximum(state.glutamate_relative - 1.0, 0.0)
     return State(
         glutamate_relative=(inputs.circuit_gain_relative - state.glutamate_relative) / p.glutamate_time_h,
         adaptation_relative=(
-            p.adaptation_relative * (state.glutamate_relative - 1.0) - state.adaptation_relative
+            p.adaptation_relative * rise * rise / (rise + ROUNDING) - state.adaptation_relative
         )
         / p.adaptation_time_h,
     )
