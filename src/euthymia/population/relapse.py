@@ -256,7 +256,7 @@ def hazard_steps(
             added=added,
             entered=one.count,
             relapsed=relapsed,
-            hazard_per_day=(relapsed + 0.5) / at_risk if at_risk else float("nan"),
+            hazard_per_day=float((relapsed + 0.5) / at_risk) if at_risk else float("nan"),
         )
 
     short, medicated, long = (run(text) for text in (SHORT, f"{SHORT}; {BESIDE}", f"{LONG}; {BESIDE}"))

@@ -57,10 +57,9 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
     """
     p = parameters
     rise = m.maximum(state.glutamate_relative - 1.0, 0.0)
+    rounded = rise * rise / (rise + ROUNDING)
     return State(
         glutamate_relative=(inputs.circuit_gain_relative - state.glutamate_relative) / p.glutamate_time_h,
-        adaptation_relative=(
-            p.adaptation_relative * rise * rise / (rise + ROUNDING) - state.adaptation_relative
-        )
+        adaptation_relative=(p.adaptation_relative * rounded - state.adaptation_relative)
         / p.adaptation_time_h,
     )
