@@ -169,7 +169,8 @@ class _Parser(Reader):
             return Clause.create(phases=phases)
 
     def phase(self, previous: Item | None) -> Phase:
-        item = previous if previous is not None and self._is_schedule() else self.item()
+        goes_on = self._is_schedule() and not self._treatment_word_count()
+        item = previous if previous is not None and goes_on else self.item()
         needs_schedule = self.accept(",")
         if self._is_schedule():
             return Phase.create(item=item, schedule=self.schedule())
@@ -186,15 +187,22 @@ class _Parser(Reader):
         """Take the longest run of words that names a treatment."""
         if self.token.kind != "word":
             raise self.unexpected(expected="the name of a treatment, such as 'ketamine'")
+        count = self._treatment_word_count()
+        if not count:
+            raise self.unknown(kind="treatment", known=known_names())
+        name = self._name_ahead(count)
+        self.place += count
+        return treatment_names()[name]
+
+    def _treatment_word_count(self) -> int:
+        """Return how many of the next words name a treatment, the longest name first; 0 where none does."""
         words = 0
         while self.ahead(words).kind == "word":
             words += 1
-        for count in range(words, 0, -1):
-            name = plain_name(" ".join(self.ahead(index).text for index in range(count)))
-            if name in treatment_names():
-                self.place += count
-                return treatment_names()[name]
-        raise self.unknown(kind="treatment", known=known_names())
+        return next((one for one in range(words, 0, -1) if self._name_ahead(one) in treatment_names()), 0)
+
+    def _name_ahead(self, count: int) -> str:
+        return plain_name(" ".join(self.ahead(index).text for index in range(count)))
 
     def session(self, treatment: Treatment, first: int) -> TherapySession:
         minutes, spans = None, {}
