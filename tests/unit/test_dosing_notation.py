@@ -332,3 +332,38 @@ def test_reading_a_regimen_loads_no_heavy_library() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+# --- what may be left out, and names that begin like a schedule --------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "escitalopram 10 mg{}, daily x 3",
+        "escitalopram 10 mg{} daily x 3",
+        "sertraline 50 mg{}",
+        "venlafaxine 75 mg (hcl){}, daily x 2 from -3 d",
+        "duloxetine 60 mg{} at 0, 24 h; ketamine 35 mg im",
+        "escitalopram 10 mg{}, daily x 7 then escitalopram 20 mg{}, daily x 7",
+    ],
+)
+def test_the_route_of_an_antidepressant_may_be_left_out(text: str) -> None:
+    left_out = parse_regimen(text.replace("{}", ""))
+    assert left_out == parse_regimen(text.replace("{}", " po"))
+    assert parse_regimen(print_regimen(left_out)) == left_out
+
+
+@pytest.mark.parametrize("drug", ["ketamine", "midazolam", "esketamine"])
+def test_no_other_drug_goes_without_a_route(drug: str) -> None:
+    with pytest.raises(InvalidInputError, match="Expected a route"):
+        parse_regimen(f"{drug} 28 mg, daily x 3")
+
+
+def test_a_therapy_whose_name_begins_like_a_schedule_may_follow_then() -> None:
+    found = parse_regimen("CBT 60 min, weekly x 2 then daily practice 10 min, daily x 3 then daily x 2")
+    named = [(start_h, item.therapy) for start_h, item in found.items if isinstance(item, TherapySession)]
+    assert [name for _, name in named] == ["CBT"] * 2 + ["daily practice"] * 5
+    assert parse_regimen(print_regimen(found)) == found
+    goes_on = parse_regimen("daily practice 10 min, weekly x 2 then daily x 3")
+    assert len(goes_on.items) == 5
