@@ -215,7 +215,7 @@ def test_twice_a_week_is_about_as_good_as_three_times():
 
 @cache
 def induction() -> tuple[Array, Array]:
-    """Return rated MADRS of 200 enrolled patients at the start, and on days 1 and 28 of a spray twice weekly."""
+    """Return rated MADRS of 200 enrolled patients at the start, and on days 1 and 28 of sprays."""
     parameters = load_parameters()
     course = run(
         f"{SPRAY}, twice weekly x 8",

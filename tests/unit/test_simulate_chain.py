@@ -18,6 +18,7 @@ from euthymia.population import simulate as module
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import Patient
 from euthymia.population.simulate import Life, default_days
+from euthymia.population.surroundings import Taken
 
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
 TWICE = f"{INFUSION}, weekly x 2"
@@ -191,12 +192,11 @@ def test_a_run_begins_with_what_comes_before_time_0():
     assert course["sert_occupancy_fraction"][0, 0] == pytest.approx(0.8, abs=1e-12)
 
 
-def test_scores_are_the_severity_on_their_scales():
+def test_scores_are_what_is_latent_on_their_scales():
     course = simulate(INFUSION, patients=5, days=2)
     for scale in scales().values():
-        values = course[scale.variable]
-        order = np.argsort(course["severity_fraction"], axis=None)
-        assert (np.diff(values.ravel()[order]) >= -1e-9).all(), scale.name
+        right = np.interp(course[scale.latent], scale.map.latent_fraction, scale.map.points)
+        np.testing.assert_allclose(course[scale.variable], right, rtol=1e-12, atol=1e-12, err_msg=scale.name)
 
 
 def test_provenance_names_what_was_asked():
@@ -232,10 +232,69 @@ def test_settings_differ_by_hope_alone():
     assert max(drug) - min(drug) <= 1e-6
 
 
-def test_what_has_no_effect_is_warned_of():
-    with pytest.warns(ResultWarning, match="midazolam counts as a visit only"):
-        course = simulate("midazolam 2 mg iv over 40 min", times_h=[0.0, 24.0])
-    assert any("midazolam" in note for note in course.warnings)
+def test_what_has_no_effect_is_warned_of(monkeypatch: pytest.MonkeyPatch):
+    said = "CBT has no effect in this version: it changes nothing here."
+    monkeypatch.setattr(module, "inert_of", lambda plan: (said,))
+    with pytest.warns(ResultWarning, match="CBT has no effect"):
+        course = simulate("CBT 60 min", times_h=[0.0, 24.0])
+    assert said in course.warnings
+
+
+def test_midazolam_acts_and_what_is_weak_about_it_is_said():
+    course = simulate("midazolam 2 mg iv over 40 min", times_h=[0.0, 0.5, 24.0])
+    assert any(note.startswith("Midazolam: ") for note in course.warnings)
+    site, drowsiness = course["midazolam_site"][0], course["drowsiness_fraction"][0]
+    assert site[0] == 0.0 < site[1]
+    assert 0.2 < drowsiness[1] < 0.8
+    gain = course["circuit_gain_relative"][0]
+    assert gain[0] == pytest.approx(1.0, rel=1e-12)
+    assert 0.8 < gain[1] < 0.99
+    assert np.all(course["dissociation_fraction"] == 0.0)
+
+
+def test_ect_lowers_severity_for_weeks():
+    course = simulate("ECT, twice weekly x 6", days=40, times_h=[0.0, 480.0, 960.0], setting="none")
+    madrs = course["madrs_points"][0]
+    assert madrs[1] < madrs[0] - 5.0
+    assert course["ect_effect_fraction"][0, 1] > course["ect_effect_fraction"][0, 2] > 0.0
+
+
+def test_under_anaesthesia_nobody_dissociates_and_nobody_answers():
+    course = simulate(INFUSION, setting="anaesthesia", times_h=[0.0, 0.6, 24.0])
+    awake = simulate(INFUSION, setting="open", times_h=[0.0, 0.6, 24.0])
+    assert course["cadss_points"][0, 1] == 0.0 < awake["cadss_points"][0, 1]
+    assert course["moaas_points"][0, 1] < 0.01 < awake["moaas_points"][0, 1]
+    assert course["moaas_points"][0, 2] == pytest.approx(5.0, abs=1e-6)
+
+
+# --- what is taken already ---------------------------------------------------------------------------
+
+
+def on(text: str, days: float, regimen: str | None = None) -> Any:
+    """Return the course of somebody who has taken an antidepressant for months."""
+    return simulate(regimen, days=days, life=Life(taken=(Taken.create(text),)), setting="none")
+
+
+def test_who_is_on_an_antidepressant_already_stays_as_they_are():
+    course = on("escitalopram 10 mg", 90.0)
+    for name in ("madrs_points", "bdnf_relative", "prefrontal_synapses_fraction", "negative_belief_fraction"):
+        np.testing.assert_allclose(course[name], course[name][0, 0], rtol=1e-9, atol=0, err_msg=name)
+    np.testing.assert_allclose(course["sert_occupancy_fraction"], 0.8, rtol=1e-12, atol=0)
+    assert course["madrs_points"][0, 0] == pytest.approx(33.0, rel=1e-12)
+    assert "already on escitalopram 10 mg" in course.provenance.covariates
+
+
+def test_stopping_an_antidepressant_lets_severity_rise_slowly():
+    course = on("escitalopram 10 mg until day 14", 90.0)
+    madrs = course["madrs_points"][0]
+    days = course.times_h / 24.0
+    np.testing.assert_allclose(madrs[days <= 14.0], madrs[0], rtol=1e-9, atol=0)
+    after = madrs[days >= 14.0]
+    assert np.all(np.diff(after) > -1e-9)
+    risen = {day: np.interp(day, days, madrs) - madrs[0] for day in (15.0, 28.0, 90.0)}
+    assert risen[15.0] < 0.2
+    assert 0.3 < risen[28.0] < 0.75 * risen[90.0]
+    assert 1.0 < risen[90.0] < 8.0
 
 
 def test_a_dose_outside_the_range_of_the_set_is_warned_of():
