@@ -36,6 +36,8 @@ CONTACTS = 5
 MIDAZOLAM, ECT = "midazolam", "ECT"
 PARTS = ("therapy", "antidepressant", "expectancy", "drug")
 """What may be left out of a run to see what it does; ``drug`` is ketamine, midazolam and ECT."""
+QUALITIES = ("quality_relative", "quality_low", "quality_high")
+"""Columns of ``therapies.csv``: what a session teaches, and the ends of what it may teach."""
 EXPECTED_CLASSES = ("ketamine", "placebo", "benzodiazepine")
 """Classes of drug whose visits raise hope: ketamine, and what may stand in for it behind a blind."""
 
@@ -69,6 +71,8 @@ def learning_of(
 
     ``quality`` is a column of ``therapies.csv``: what a session teaches, or the ends of what it may teach.
     """
+    if quality not in QUALITIES:
+        raise unknown("quality", quality, QUALITIES)
     taught = {name: float(row[quality]) for name, row in therapies().items()}
     found: list[Learning] = []
     hours_of_day: dict[int, float] = {}
