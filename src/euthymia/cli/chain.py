@@ -323,10 +323,10 @@ def made_of_cells(runs: Sequence[Run], days: Sequence[float]) -> tuple[list[str]
         for day in days_within(run.course, days):
             change = parts.change(day * 24.0)
             between = parts.therapy_between(day * 24.0)
-            cells = [f"{change[part]:+.1f}" if part in change else "–" for part in names]
+            cells = [show.signed(change[part]) if part in change else "–" for part in names]
             if between and "therapy" in names:
                 low, high = between
-                cells[names.index("therapy")] += f" ({low:+.1f} to {high:+.1f})"
+                cells[names.index("therapy")] += f" ({show.signed(low)} to {show.signed(high)})"
             rows.append([run.course.provenance.regimen, day_label(day), *cells])
     return names, rows
 

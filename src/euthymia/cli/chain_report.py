@@ -264,7 +264,9 @@ def _sentences(runs: Sequence[Run]) -> list[str]:
                 f"{np.median(surge.minutes):.0f} minutes."
             )
         if run.parts and last >= 24.0:
-            said = ", ".join(f"{points:+.1f} {part}" for part, points in run.parts.change(24.0).items())
+            said = ", ".join(
+                f"{show.signed(points)} {part}" for part, points in run.parts.change(24.0).items()
+            )
             text += f" Of the mean change after a day, in points: {said}."
         texts.append(text)
     return texts

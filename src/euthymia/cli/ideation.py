@@ -26,13 +26,14 @@ def ideation_section(runs: Sequence[Run], parameters: ParameterSet) -> list[Sect
     found = [one for one in found if one.count]
     if not found:
         return []
-    texts = [*notice("ideation")]
+    texts, windows = [*notice("ideation")], []
     for one in found:
         window = window_of_return(one)
         if window:
+            windows.append(window)
             lowest, back = (day_label(day) for day in window)
             texts.append(
-                f"{one.regimen}: after the last dose mean ideation is lowest on {lowest}; on {back} half of "
+                f"{one.regimen}: after the last dose mean ideation is lowest at {lowest}; by {back} half of "
                 "what was gained is lost again. People who felt better are at risk while it returns."
             )
     lines = tuple(
@@ -42,7 +43,10 @@ def ideation_section(runs: Sequence[Run], parameters: ParameterSet) -> list[Sect
     figure = chain_figure(
         [ChainPanel(quantity="SSI, mean", unit="", lines=lines, floor=0.0)],
         horizon_h=max(float(one.times_h[-1]) for one in found),
-        marks=Marks(doses_h=sorted({start for run in runs for start in run.course.session_starts_h})),
+        marks=Marks(
+            doses_h=sorted({start for run in runs for start in run.course.session_starts_h}),
+            window_h=[(24.0 * window[0], 24.0 * window[1]) for window in windows],
+        ),
         panel_height=280,
     )
     days = found[0].days
@@ -66,7 +70,8 @@ def ideation_section(runs: Sequence[Run], parameters: ParameterSet) -> list[Sect
             title="Suicidal ideation",
             texts=texts,
             figure=to_html(figure),
-            caption=f"Simulated: mean of patients with an SSI of {ENTRY_POINTS:g} or more at the start.",
+            caption=f"Simulated: mean of patients with an SSI of {ENTRY_POINTS:g} or more at the start. "
+            "Shaded: ideation comes back.",
             tables=[table],
         )
     ]

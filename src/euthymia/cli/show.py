@@ -53,6 +53,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
     Console(width=width, highlight=False, markup=False).print(shown)
 
 
+def signed(value: float) -> str:
+    """Return a change with its sign and one decimal; what rounds to 0 is 0.0."""
+    return f"{value:+.1f}" if abs(value) >= 0.05 else "0.0"
+
+
 def spread(values: NDArray[np.float64], *, digits: int = 3, is_typical: bool = False) -> str:
     """Return ``median (5 %-95 %)`` of three quantiles, or the one value of a typical patient."""
     if not np.isfinite(values[1]):
