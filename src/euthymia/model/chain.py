@@ -451,10 +451,10 @@ class _Drive:
         return found
 
     def give(self, slots: Sequence[int], factor: Array) -> None:
-        """Set what each patient gets of some doses that are still to come."""
+        """Set what each patient gets of some doses that are still to come; what is missed stays so."""
         if self.factors is None:
             raise RuntimeError("no decisions were announced")
-        self.factors[:, list(slots)] = factor[:, None]
+        self.factors[:, list(slots)] *= factor[:, None]
         self.drugs = self._systems()
 
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
