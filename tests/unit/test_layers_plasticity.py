@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from tests.registry import layer_course, typical
 from tests.strategies import concentrations, fractions, layer_parameters, loads
 
@@ -24,17 +25,35 @@ def surge_of(state: surge.State, parameters: surge.Parameters) -> np.ndarray:
     return surge.outputs(NUMPY, state, surge.Inputs(1.0), parameters).surge_relative
 
 
+def rounded(rise: float) -> float:
+    """Return the rise that adaptation follows: the corner at 0 is rounded."""
+    return rise * rise / (rise + surge.ROUNDING)
+
+
 @pytest.mark.parametrize("strength", [0.0, 0.5, 0.8, 1.0])
-def test_a_step_of_gain_gives_the_closed_form_of_two_filters(strength: float):
+def test_a_step_of_gain_gives_an_exponential_and_its_filtered_memory(strength: float):
     p = typical("surge", adaptation_relative=strength)
     fast, slow = p.glutamate_time_h, p.adaptation_time_h
     found = layer_course("surge", surge.initial(), p, TIMES_H, surge.Inputs(GAIN))
     risen = (GAIN - 1.0) * (1.0 - np.exp(-TIMES_H / fast))
-    mixed = (slow * np.exp(-TIMES_H / slow) - fast * np.exp(-TIMES_H / fast)) / (slow - fast)
-    adapted = strength * (GAIN - 1.0) * (1.0 - mixed)
+
+    def remembered(until_h: float, since_h: float) -> float:
+        rise = (GAIN - 1.0) * -np.expm1(-since_h / fast)
+        return strength * rounded(rise) * np.exp(-(until_h - since_h) / slow) / slow
+
+    adapted = np.array(
+        [
+            quad(lambda s, t=t: remembered(t, s), 0.0, t, epsabs=1e-13, epsrel=1e-11, limit=200)[0]
+            for t in TIMES_H
+        ]
+    )
     np.testing.assert_allclose(found.glutamate_relative, 1.0 + risen, rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(found.adaptation_relative, adapted, rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(surge_of(found, p), np.maximum(risen - adapted, 0.0), rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.adaptation_relative, adapted, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(surge_of(found, p), np.maximum(risen - adapted, 0.0), rtol=1e-8, atol=1e-9)
+    mixed = (slow * np.exp(-TIMES_H / slow) - fast * np.exp(-TIMES_H / fast)) / (slow - fast)
+    unrounded = strength * (GAIN - 1.0) * (1.0 - mixed)
+    assert np.all(unrounded - found.adaptation_relative >= -1e-10)
+    assert np.all(unrounded - found.adaptation_relative <= strength * surge.ROUNDING + 1e-10)
 
 
 @given(parameters=layer_parameters("surge"))
@@ -56,14 +75,17 @@ def test_full_adaptation_ends_the_surge_while_the_gain_lasts():
     found = layer_course("surge", surge.initial(), p, [0.0, 0.5, 40.0], surge.Inputs(GAIN))
     level = surge_of(found, p)
     assert level[1] > 0.2
-    assert level[2] < 1e-9
+    assert level[2] == pytest.approx(GAIN - 1.0 - rounded(GAIN - 1.0), rel=1e-6)
+    assert level[2] < surge.ROUNDING
     assert found.glutamate_relative[2] == pytest.approx(GAIN, rel=1e-9)
 
 
 def test_partial_adaptation_leaves_its_complement_of_the_gain():
     p = typical("surge", adaptation_relative=0.8)
     found = layer_course("surge", surge.initial(), p, [0.0, 100.0], surge.Inputs(GAIN))
-    assert surge_of(found, p)[-1] == pytest.approx(0.2 * (GAIN - 1.0), rel=1e-9)
+    rise = GAIN - 1.0
+    assert surge_of(found, p)[-1] == pytest.approx(rise - 0.8 * rounded(rise), rel=1e-9)
+    assert surge_of(found, p)[-1] == pytest.approx(0.2 * rise, abs=surge.ROUNDING)
 
 
 def test_gain_below_rest_gives_no_surge_at_any_time():
@@ -71,6 +93,14 @@ def test_gain_below_rest_gives_no_surge_at_any_time():
     unclipped = found.glutamate_relative - 1.0 - found.adaptation_relative
     assert unclipped[1:].max() < 0.0
     assert np.all(surge_of(found, typical("surge")) == 0.0)
+
+
+def test_the_end_of_a_quiet_spell_is_no_surge():
+    quiet = layer_course("surge", surge.initial(), typical("surge"), TIMES_H, surge.Inputs(0.7))
+    assert np.all(quiet.adaptation_relative == 0.0)
+    rested = surge.State(float(quiet.glutamate_relative[-1]), 0.0)
+    after = layer_course("surge", rested, typical("surge"), TIMES_H, surge.Inputs(1.0))
+    assert np.all(surge_of(after, typical("surge")) < 1e-9)
 
 
 def test_release_falls_below_its_adaptation_after_the_gain_ends():
