@@ -29,7 +29,7 @@ STATUS: Mapping[str, str] = {
     "therapy": "assumed; one trial of training stands behind its size",
     "antidepressant": "set by hand to a third of the effect by week one",
     "expectancy": "set by hand to control arms; beliefs and clues are assumed",
-    "drug": "set by hand to contrasts with midazolam",
+    "drug": "set by hand to contrasts with midazolam; ECT to one arm of a trial",
     NATURAL: "assumed: swings of mood, nothing else unless life is added",
 }
 """What the size of each part rests on."""

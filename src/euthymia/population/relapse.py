@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,11 +63,14 @@ class FollowUp:
         return np.asarray(self._survival().evaluate(np.asarray(days, float)))
 
     def interval(self, days: Sequence[float]) -> tuple[Array, Array]:
-        """Return the 95 % interval (log-log) of the share still well, two arrays (len(days),)."""
+        """Return the 95 % interval (log-log) of the share well, two arrays (len(days),), NaN if none."""
         if self.count < 2 or not self.has_relapsed.any():
             nothing = np.full(len(days), np.nan)
             return nothing, nothing
-        band = self._survival().confidence_interval(method="log-log")
+        with warnings.catch_warnings():
+            # where nobody is left the formula has no value, which NaN says
+            warnings.simplefilter("ignore", RuntimeWarning)
+            band = self._survival().confidence_interval(method="log-log")
         wanted = np.asarray(days, float)
         return np.asarray(band.low.evaluate(wanted)), np.asarray(band.high.evaluate(wanted))
 
@@ -145,7 +149,8 @@ def _are_well(course: Trajectory, from_day: float, parameters: ParameterSet, *, 
     before = [from_day - WEEK_DAYS * week for week in range(STABLE_VISITS)]
     if before[-1] < 0:
         raise invalid("from_day", must="four weeks after time 0 or later", got=f"{from_day:g}")
-    return remission(totals(course, "MADRS", before, parameters=parameters)[:, 1:], STABLE_POINTS).all(axis=1)
+    rated = totals(course, "MADRS", before, parameters=parameters)[:, 1:]
+    return np.asarray(remission(rated, STABLE_POINTS).all(axis=1))
 
 
 STABLE_POINTS = 12.0
