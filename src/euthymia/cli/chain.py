@@ -78,13 +78,17 @@ def simulate_chain(regimens: Sequence[str], asked: Asked, *, scales: str, check:
     for run in runs:
         show.warn(run.course.warnings, is_quiet=asked.is_quiet)
     if asked.is_json or asked.is_csv:
+        if any(kind.latent == IDEATION for kind in kinds):
+            show.warn(notice("ideation"))
+        if asked.has_harms and asked.report is None:
+            show.note("note: '--harms' stands in the table and in '--report' only.", is_quiet=asked.is_quiet)
         _machine_readable(runs, asked, kinds)
     else:
         _print(runs, kinds, asked)
     _write(runs, asked, kinds)
     if check and asked.engine == "reference":
         show.note("note: '--check' has nothing to check: the reference itself was run.", is_quiet=False)
-    for run in runs if check and asked.engine == "numpy" else ():
+    for run in runs if check and asked.engine != "reference" else ():
         _check(run, asked, count=check)
 
 
@@ -127,7 +131,7 @@ def _runs(regimens: Sequence[str], asked: Asked) -> list[Run]:
                 course = simulate(
                     plan, setting=asked.setting, variables=_wanted(asked, drugs), on_done=on_done, **common
                 )
-            if asked.engine == "numpy" and not (asked.is_json or asked.is_csv):
+            if asked.engine != "reference" and not (asked.is_json or asked.is_csv):
                 with show.progress("Taking apart", is_quiet=asked.is_quiet) as on_done:
                     parts = take_apart(plan, course, setting=asked.setting, on_done=on_done, **common)
         found.append(Run(course=course, plan=plan, parts=parts))
