@@ -101,6 +101,14 @@ def test_hope_fades_by_one_exponential_a_part_and_the_belief_stays():
     assert np.all(found.belief_fraction == 0.7)
 
 
+def test_contact_about_a_new_antidepressant_raises_slow_hope_alone():
+    before = state(fast_fraction=0.2, slow_fraction=0.5)
+    after = expectancy.at_antidepressant(before, TYPICAL)
+    gain = TYPICAL.slow_gain_fraction * TYPICAL.antidepressant_hope_fraction
+    assert 0.0 < gain < TYPICAL.slow_gain_fraction
+    assert after == before._replace(slow_fraction=pytest.approx(0.5 + gain * 0.5, rel=1e-14))
+
+
 @given(parameters=layer_parameters("expectancy"), before=hopes(), preparation=fractions())
 def test_hope_stays_in_minus_1_to_1_at_visits_and_verdicts(
     parameters: expectancy.Parameters, before: expectancy.State, preparation: float
