@@ -59,6 +59,10 @@ MECHANISMS: dict[str, dict[str, float]] = {
         "hippocampus.stabilisation_by_therapy_relative": 5.0,
     },
     "TrkB blocked": {"signalling.trkb_block_fraction": 1.0},
+    "opioid receptors needed and blocked": {
+        "signalling.opioid_share_fraction": 1.0,
+        "signalling.opioid_block_fraction": 1.0,
+    },
 }
 """Every structural switch of the wiring is turned in at least one of them (under test)."""
 

@@ -83,7 +83,7 @@ def test_an_ill_and_a_well_person_differ_under_the_same_life():
 @pytest.mark.parametrize("regimen", [INFUSION, "esketamine 84 mg in, twice weekly x 2", "ketamine 180 mg er"])
 def test_doses_that_are_held_are_no_drug(regimen: str):
     times = np.linspace(0.0, 240.0, 41)
-    none = simulate(None, times_h=times, days=10)
+    none = simulate(None, times_h=times, days=10, setting="none")
     slots = {INFUSION: 1, "ketamine 180 mg er": 1}.get(regimen, 6)
     held = simulate(regimen, times_h=times, days=10, setting="none", factors=np.zeros((1, slots)))
     for name, values in none.values.items():

@@ -27,6 +27,7 @@ from euthymia.model import wiring
 from euthymia.model.chain import TABLE_PATH, Pulse
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.patient import Patient
+from euthymia.population.settings import find_setting, settings
 from euthymia.population.simulate import GRID_TOLERANCE, Life
 from euthymia.tables import read_array
 
@@ -36,6 +37,7 @@ BUSY = (
     "ketamine 1 mg/kg iv over 40 min, twice weekly x 2; CBT 50 min at 26 h; "
     "escitalopram 20 mg po, daily x 4 from -2 d"
 )
+EVERYTHING = f"preparation 60 min at -1 d; {BUSY}; midazolam 0.045 mg/kg iv over 40 min at 25 h; ECT at 50 h"
 DAYS = 3.5
 LARGEST_GAIN = float(read_array(TABLE_PATH).max())
 LARGEST_LOAD = 5.0
@@ -48,9 +50,13 @@ COMPOSED = tuple(one for one in REPRESENTATIVES if one.parameters.chain) + tuple
 ROUTES_AND_DRUGS = tuple(dict.fromkeys(COMPOSED))
 
 
-def ranges(p: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return what each state must lie between, from the equations, for values by ``layer.field``."""
+def ranges(p: Mapping[str, Any], *, may_disappoint: bool = False) -> dict[str, tuple[Any, Any]]:
+    """Return what each state must lie between, from the equations, for values by ``layer.field``.
+
+    Hope falls below 0 where people may conclude that they were not given the drug.
+    """
     share = (0.0, 1.0)
+    hope = (-1.0, 1.0) if may_disappoint else share
     mtorc1 = 2.0 * p["signalling.mtorc1_scale_relative"]
     bdnf = p["signalling.bdnf_rate_per_h"] + p["signalling.bdnf_ssri_rate_per_h"]
     usual = p["stress.usual_stress_relative"]
@@ -72,8 +78,13 @@ def ranges(p: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         "ssri.adaptation_fraction": share,
         "belief.window_fraction": share,
         "belief.belief_fraction": share,
-        "expectancy.fast_fraction": share,
-        "expectancy.slow_fraction": share,
+        "ect.effect_fraction": share,
+        "expectancy.fast_fraction": hope,
+        "expectancy.slow_fraction": hope,
+        "expectancy.belief_fraction": share,
+        "expectancy.felt_dissociation_points": (0.0, p["dissociation.cadss_ceiling_points"]),
+        "expectancy.felt_drowsiness_fraction": share,
+        "ideation.ideation_fraction": share,
         "severity.severity_fraction": share,
         "dissociation.tolerance_relative": (
             0.0,
@@ -90,14 +101,18 @@ def ranges(p: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
 
 
 def outside(
-    found: Everything, p: Mapping[str, Any], *, scale: Mapping[str, float] | None = None
+    found: Everything,
+    p: Mapping[str, Any],
+    *,
+    scale: Mapping[str, float] | None = None,
+    may_disappoint: bool = False,
 ) -> dict[str, tuple[float, float]]:
     """Return the states that leave their range by more than the engine's error, or are not finite.
 
     The error of the engine is 1e-4 of a state's own largest value, or of a stated one.
     """
     wrong = {}
-    for state, (low, high) in ranges(p).items():
+    for state, (low, high) in ranges(p, may_disappoint=may_disappoint).items():
         values = found.values[state]
         slack = GRID_TOLERANCE * (scale[state] if scale else np.abs(values).max())
         under = values < np.reshape(low, (-1, 1)) - slack
@@ -155,6 +170,13 @@ def test_any_mechanism_under_the_hardest_life_with_therapy_and_antidepressant(me
         outputs=STATES,
     )
     assert outside(found, numbers_of(parameters)) == {}
+
+
+@pytest.mark.parametrize("setting", [*settings(), "nasal_placebo+admission"])
+def test_any_setting_under_the_hardest_life_with_all_that_may_surround_the_drug(setting: str):
+    found = assemble(EVERYTHING, days=DAYS, life=strained(DAYS), setting=setting, outputs=STATES)
+    may_disappoint = find_setting(setting).can_be_told
+    assert outside(found, numbers_of(load_parameters()), may_disappoint=may_disappoint) == {}
 
 
 @pytest.mark.parametrize(("stress", "inflammation"), [(0.0, 0.0), (5.0, 0.0), (0.0, 5.0), (5.0, 5.0)])
