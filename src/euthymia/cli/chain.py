@@ -122,7 +122,7 @@ def _runs(regimens: Sequence[str], asked: Asked) -> list[Run]:
     found = []
     for plan in plans:
         drugs = [dose.drug for dose in plan.doses(70.0) if find_drug(dose.drug).is_ketamine]
-        common = common_of(asked) | {"days": days}
+        common: dict[str, Any] = common_of(asked) | {"days": days}
         parts = None
         with warnings.catch_warnings():
             # the same warnings stand in the result, and are shown from there

@@ -59,8 +59,9 @@ class Parts:
 
     def change(self, time_h: float, name: str = "madrs_points") -> dict[str, float]:
         """Return the mean change of an observable by a time that each part makes."""
-        means = [_mean(course, name, time_h) for course in self.courses.values()]
-        start = float(next(reversed(self.courses.values()))[name][:, 0].mean())
+        courses = list(self.courses.values())
+        means = [_mean(course, name, time_h) for course in courses]
+        start = float(courses[-1][name][:, 0].mean())
         left = [*means[1:], start]
         return {part: mean - without for part, mean, without in zip(self.names, means, left, strict=True)}
 
