@@ -99,7 +99,8 @@ Check = Annotated[
     ),
 ]
 Engine = Annotated[
-    str, typer.Option("--engine", help="numpy, or reference: SciPy's LSODA, slow, patient by patient.")
+    str,
+    typer.Option("--engine", help="numpy, c (compiled) or reference: SciPy's LSODA, slow, one by one."),
 ]
 Scales = Annotated[
     str,

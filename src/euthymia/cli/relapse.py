@@ -44,8 +44,8 @@ class Arm:
 
 def simulate_relapse(regimens: Sequence[str], asked: Asked, *, maintenance: str | None) -> None:
     """Follow those who responded by the end of the first regimen, and show how long they stay well."""
-    if asked.engine != "numpy":
-        raise invalid("--engine", must="numpy with '--outcome relapse'", got=asked.engine)
+    if asked.engine == "reference":
+        raise invalid("--engine", must="numpy or c with '--outcome relapse'", got=asked.engine)
     if asked.is_csv or asked.out is not None:
         message = "'--outcome relapse' writes a table, '--json' or '--report'. Leave '--csv' and '--out' out."
         raise InvalidInputError(message)

@@ -16,6 +16,7 @@ import numpy as np
 from euthymia.engine.equations import Array, Drive, Equations, Flags, Jump, SolveFailedError, Values
 from euthymia.engine.kernel import Kernel, compile_equations, compile_outputs, drive_values, hoist
 from euthymia.engine.maths import NUMPY
+from euthymia.engine.native import Native
 from euthymia.engine.program import Level, Program, evaluate, expression
 from euthymia.engine.rosenbrock import RODAS4
 from euthymia.engine.table import Table2
@@ -54,6 +55,7 @@ def integrate(
     jumps: Sequence[Jump] = (),
     breaks_h: Sequence[float] = (),
     patient_count: int,
+    is_compiled: bool = False,
     on_progress: Callable[[float], object] | None = None,
 ) -> Solution:
     """Return states and outputs of every patient at any times within the grid.
@@ -79,6 +81,8 @@ def integrate(
         Grid points at which a jump may change the drive from there on: no later value of it is asked for
         before.
     patient_count : int
+    is_compiled : bool
+        Whether a compiled library steps the patients instead of NumPy.
     on_progress : callable, optional
         Called with the share of steps that are done, now and then.
 
@@ -86,6 +90,8 @@ def integrate(
     ------
     SolveFailedError
         For the first patient with a state or output that is not finite.
+    BuildError
+        Where no library can be compiled.
     """
     grid, times = _grid(grid_h), np.asarray(times_h, float)
     _check_times(times, grid)
@@ -97,11 +103,56 @@ def integrate(
     with np.errstate(all="ignore"):
         record = _Record(kernel, outputs, times, grid, patient_count)
         y = march.jump(start, jumps_at.get(0, []), float(grid[0]))
-        for step in march.run(y, drive, jumps_at):
-            record.keep(step, march)
+        steps = (
+            _run_compiled(march, Native(kernel, values, patient_count), y, drive, jumps_at, record)
+            if is_compiled
+            else _run_and_keep(march, y, drive, jumps_at, record)
+        )
+        for step in steps:
             if on_progress is not None and (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
                 on_progress((step + 1) / (len(grid) - 1))
         return Solution(times_h=times, values=record.finish(march.y, values, drive), steps=len(grid) - 1)
+
+
+def _run_and_keep(
+    march: _March, y: Array, drive: Drive, jumps_at: Mapping[int, Sequence[Any]], record: _Record
+) -> Iterator[int]:
+    """Yield after each step, with what was asked for on it kept."""
+    for step in march.run(y, drive, jumps_at):
+        record.keep(step, march)
+        yield step
+
+
+def _run_compiled(
+    march: _March,
+    native: Native,
+    y: Array,
+    drive: Drive,
+    jumps_at: Mapping[int, Sequence[Any]],
+    record: _Record,
+) -> Iterator[int]:
+    """Yield the last step of each stretch that the compiled library took; what fails is named by NumPy."""
+    grid, start = march.grid, np.array(y)
+    state = np.ascontiguousarray(y)
+    stops = {*march.breaks, *jumps_at}
+    for first, last in _blocks(len(grid) - 1, march.count, stops):
+        stretch = grid[first : last + 1]
+        times, is_left = _stage_times(stretch)
+        driven, slopes = drive_values(drive, march.kernel.equations.drives, times, is_left, march.count)
+        places, steps, shares = record.within(first, last)
+        recorded = native.advance(stretch, driven, slopes, state, steps, shares)
+        if not np.isfinite(state).all():
+            for _ in march.run(start, drive, jumps_at):
+                pass
+            failed = int(np.flatnonzero(~np.isfinite(state).all(axis=0))[0])
+            name = march.kernel.equations.states[int(np.flatnonzero(~np.isfinite(state[:, failed]))[0])]
+            raise SolveFailedError(
+                patient=failed, time_h=float(grid[first]), state=name, term="the compiled step"
+            )
+        record.put(places, recorded)
+        state = np.ascontiguousarray(march.jump(state, jumps_at.get(last, []), float(grid[last])))
+        yield last - 1
+    march.y[:] = state
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -404,6 +455,7 @@ class _Record:
         read.update(self.observer.program.outputs.values())
         self.kept = [at for at, name in enumerate(names) if name in self.asked or f"state.{name}" in read]
         self.equations, self.times, self.count, self.steps = kernel.equations, times, count, len(grid) - 1
+        self.grid = grid
         self.step_of_time = np.searchsorted(grid, times, side="right") - 1
         self.is_grid_point = grid[self.step_of_time] == times
         self.states = np.zeros((len(self.kept), len(times), count))
@@ -415,6 +467,21 @@ class _Record:
             on_grid = self.is_grid_point[at]
             now = march.y if on_grid else march.between(step, float(self.times[at]))
             self.states[:, at] = now[self.kept]
+
+    def within(self, first: int, last: int) -> tuple[slice, list[int], list[float]]:
+        """Return which times lie in some steps: their places, and step and share through it of each."""
+        places = slice(*np.searchsorted(self.step_of_time, [first, last]))
+        steps = self.step_of_time[places]
+        shares = np.where(
+            self.is_grid_point[places],
+            0.0,
+            (self.times[places] - self.grid[steps]) / (self.grid[steps + 1] - self.grid[steps]),
+        )
+        return places, [int(step) - first for step in steps], [float(share) for share in shares]
+
+    def put(self, places: slice, recorded: Array) -> None:
+        """Keep states (R, n, P) at some places."""
+        self.states[:, places] = recorded[:, self.kept].transpose(1, 0, 2)
 
     def finish(self, last: Array, parameters: Values, drive: Drive) -> dict[str, Array]:
         """Return everything asked for, each (P, T)."""

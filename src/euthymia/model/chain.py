@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.dosing.order import Dose
+from euthymia.engine.build import BuildError
 from euthymia.engine.equations import Drive, Equations
 from euthymia.engine.grid import LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
@@ -169,11 +170,15 @@ class Course:
 
 
 class ChainSolution(NamedTuple):
-    """Observables (P, T) by name, the number of steps, and what each patient got of each dose (P, slots)."""
+    """Observables (P, T) by name, the number of steps, and what each patient got of each dose (P, slots).
+
+    ``not_compiled`` says why NumPy stepped where a compiled library was asked for; empty where it did not.
+    """
 
     values: dict[str, Array]
     steps: int
     factors: Array | None = None
+    not_compiled: str = ""
 
 
 @cache
@@ -208,6 +213,7 @@ def solve_chain(
     is_well: bool = False,
     fineness: float = FINENESS,
     is_reference: bool = False,
+    is_compiled: bool = False,
     outputs: Sequence[str] | None = None,
     on_progress: Callable[[float], object] | None = None,
 ) -> ChainSolution:
@@ -228,6 +234,8 @@ def solve_chain(
         Sub-steps per step of the grid.
     is_reference : bool
         Whether SciPy's LSODA solves instead, patient by patient, restarted at every mark.
+    is_compiled : bool
+        Whether a compiled library steps the patients; without a compiler NumPy does, and that is said.
     outputs : sequence of str or None
         Names of observables or states; None for everything.
     on_progress : callable, optional
@@ -290,20 +298,22 @@ def solve_chain(
         )
         alone = _by_reference(given, first, _Interpolated(drive, grid), times_h, stops, jumps)
         return ChainSolution({name: alone[name] for name in outputs or alone}, len(stops) - 1)
-    found = integrate(
-        EQUATIONS,
-        given,
-        first,
-        drive,
-        grid_h=grid,
-        times_h=times_h,
-        outputs=outputs,
-        jumps=jumps,
-        breaks_h=[one.time_h for one in course.decisions],
-        patient_count=patient_count,
-        on_progress=on_progress,
-    )
-    return ChainSolution(found.values, found.steps, drive.factors)
+    march: dict[str, Any] = {
+        "grid_h": grid,
+        "times_h": times_h,
+        "outputs": outputs,
+        "jumps": jumps,
+        "breaks_h": [one.time_h for one in course.decisions],
+        "patient_count": patient_count,
+        "on_progress": on_progress,
+    }
+    reason = ""
+    try:
+        found = integrate(EQUATIONS, given, first, drive, is_compiled=is_compiled, **march)
+    except BuildError as error:
+        reason = str(error)
+        found = integrate(EQUATIONS, given, first, drive, **march)
+    return ChainSolution(found.values, found.steps, drive.factors, reason)
 
 
 def _by_reference(

@@ -68,8 +68,9 @@ from euthymia.population.surroundings import (
 )
 
 Array = NDArray[np.float64]
-ENGINES = ("numpy", "reference")
-CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "comparators", "symptoms", "acute")
+ENGINES = ("numpy", "c", "reference")
+ENGINE_NAMES = {"numpy": "numpy (RODAS4)", "c": "c (RODAS4)", "reference": "reference (LSODA)"}
+CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
 PATIENTS_PER_CHUNK = 512
 AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 18.0, 24.0])
@@ -171,7 +172,8 @@ def simulate(
     has_mood_noise : bool, optional
         Slow swings of mood by chance; by default in virtual patients, not in the typical one.
     engine : str
-        ``numpy``: all patients on one grid of steps. ``reference``: SciPy's LSODA, patient by patient.
+        ``numpy``: all patients on one grid of steps. ``c``: the same steps by a compiled library, NumPy where
+        no compiler is found. ``reference``: SciPy's LSODA, patient by patient.
     executor : Executor, optional
         By default threads where there is enough to do. The result does not depend on it.
     on_done : callable, optional
@@ -220,7 +222,7 @@ def simulate(
         omit=frozenset(omit),
         quality=quality,
         midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
-        is_reference=_is_reference(engine),
+        engine=_known_engine(engine),
         is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
         slots=slots,
         factors=_checked_factors(factors, len(people), len(slots)),
@@ -232,7 +234,7 @@ def simulate(
     )
     check_memory(len(people), len(run.times_h), len(pk_stems) + len(chain_names))
     parts = _solved(run, executor, on_done)
-    notes = _notes(run)
+    notes = (*_notes(run), *_not_compiled(parts))
     for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=2)
     return _trajectory(run, parts, notes)
@@ -253,7 +255,7 @@ class _Run:
     omit: frozenset[str]
     quality: str
     midazolam: tuple[Dose, ...]
-    is_reference: bool
+    engine: str
     is_noisy: bool
     slots: tuple[Given, ...]
     factors: Array | None
@@ -320,10 +322,10 @@ def _seed(seed: object) -> int:
     return number
 
 
-def _is_reference(engine: str) -> bool:
+def _known_engine(engine: str) -> str:
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return engine == "reference"
+    return engine
 
 
 def _span(plan: Regimen | None, days: float | None, wanted: Array | None, life: Life) -> tuple[float, float]:
@@ -556,7 +558,8 @@ def _chain(
         start_h=run.start_h,
         end_h=run.horizon_h,
         is_well=run.life.is_well,
-        is_reference=run.is_reference,
+        is_reference=run.engine == "reference",
+        is_compiled=run.engine == "c",
         patient_count=count,
         outputs=_solved_for(run.chain_names),
         on_progress=report,
@@ -622,7 +625,8 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
     doses = [one.dose for one in run.slots]
     weights = [one.weight_kg for one in run.people]
     nothing = np.full(len(run.people), np.nan)
-    engine = "reference (LSODA)" if run.is_reference else "numpy (RODAS4)"
+    is_reference = run.engine == "reference"
+    engine = ENGINE_NAMES["numpy" if _not_compiled(parts) else run.engine]
     return Trajectory(
         times_h=run.times_h,
         values=values,
@@ -652,11 +656,11 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
         ),
         certificate=Certificate(
             method="LSODA, relative 1e-10"
-            if run.is_reference
+            if is_reference
             else f"RODAS4, {parts[0].solution.steps} steps, PK exact",
-            tolerance_relative=REFERENCE_TOLERANCE if run.is_reference else GRID_TOLERANCE,
+            tolerance_relative=REFERENCE_TOLERANCE if is_reference else GRID_TOLERANCE,
             patients_by_matrix_exponential=int(pk.by_exponential.sum()) if pk else 0,
-            patients_by_reference_solver=len(run.people) if run.is_reference else 0,
+            patients_by_reference_solver=len(run.people) if is_reference else 0,
         ),
         warnings=(
             *notes,
@@ -665,6 +669,12 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
         ),
         given_fraction=_given(run, parts),
     )
+
+
+def _not_compiled(parts: Sequence[_Part]) -> tuple[str, ...]:
+    """Return what must be said where a compiled library was asked for and could not be had."""
+    reasons = dict.fromkeys(part.solution.not_compiled for part in parts if part.solution.not_compiled)
+    return tuple(f"No compiled engine ({reason}): NumPy took the steps, more slowly." for reason in reasons)
 
 
 def _given(run: _Run, parts: Sequence[_Part]) -> Array | None:

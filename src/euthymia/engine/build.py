@@ -1,0 +1,116 @@
+"""C source -> a loaded library: compiled once, kept in a cache by a digest of all that it depends on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess  # nosec B404
+import tempfile
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-shared",
+    "-fPIC",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+)
+"""No fast-math and no contraction, so that lane widths agree bit for bit."""
+LANES_OF = {"avx512f": 8, "avx2": 4}
+"""Patients side by side by the widest instructions of the processor; 2 where it has neither."""
+WIDTH_FLAGS = {8: ("-mavx512f", "-mavx512dq", "-mprefer-vector-width=512"), 4: ("-mavx2",), 2: ()}
+SECONDS = 120
+
+
+class BuildError(Exception):
+    """Why no library could be made; the caller goes on without it and says so."""
+
+
+def lanes() -> int:
+    """Return how many patients go side by side: by the processor, or as ``EUTHYMIA_LANES`` says."""
+    asked = os.environ.get("EUTHYMIA_LANES", "")
+    if asked in ("2", "4", "8"):
+        return int(asked)
+    return next((width for flag, width in LANES_OF.items() if flag in _processor_flags()), 2)
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.split())
+
+
+def load(source: str, width: int) -> ctypes.CDLL:
+    """Return the library of a source, compiled or from the cache.
+
+    Two processes may build at once: each writes a file of its own and renames it. A file that cannot be
+    loaded is built again; a cache that cannot be written is done without.
+
+    Raises
+    ------
+    BuildError
+        Without a compiler, or where it fails.
+    """
+    compiler = _compiler()
+    digest = sha256("\0".join((source, *FLAGS, *WIDTH_FLAGS[width], _version(compiler))).encode()).hexdigest()
+    kept = _cache_folder() / f"{digest[:32]}.so"
+    if kept.exists():
+        try:
+            return ctypes.CDLL(str(kept))
+        except OSError:
+            kept.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="euthymia-") as folder:
+        built = _compile(compiler, source, width, Path(folder))
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_name(f"{kept.stem}.{os.getpid()}.part")
+            shutil.copyfile(built, part)
+            part.replace(kept)
+        except OSError:
+            return ctypes.CDLL(str(built))  # stays loaded after its file is gone
+        return ctypes.CDLL(str(kept))
+
+
+def _compile(compiler: str, source: str, width: int, folder: Path) -> Path:
+    text, built = folder / "kernel.c", folder / "kernel.so"
+    text.write_text(source, encoding="utf-8")
+    command = [compiler, *FLAGS, *WIDTH_FLAGS[width], str(text), "-o", str(built), "-lm"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # nosec B603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(str(error)) from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["the compiler failed"]
+        raise BuildError(said[0])
+    return built
+
+
+@cache
+def _compiler() -> str:
+    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    message = "no C compiler was found"
+    raise BuildError(message)
+
+
+@cache
+def _version(compiler: str) -> str:
+    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)  # nosec B603
+    return done.stdout
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("EUTHYMIA_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "euthymia" / "kernels"
