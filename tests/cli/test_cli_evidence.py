@@ -158,6 +158,21 @@ def test_unknown_outcome_is_bad_input(command: Command):
     assert "Unknown row 'T103'. Did you mean 'T0103'" in done.err
 
 
+# --- blockers ------------------------------------------------------------------------------------
+
+
+def test_a_blocked_run_says_what_is_blocked_in_words_and_as_overrides(command: Command):
+    document = command("evidence", "mechanism", "--json", "--row", "Q010").json
+    check_schema(document, "facts-1")
+    last = document["rows"][-1]
+    assert last["changed"] == "no NMDA receptors on pyramidal cells, no drive by their block"
+    assert last["overrides"] == "circuit.pyramidal_nmda_share=0;signalling.direct_weight_fraction=0"
+    assert last["reference_overrides"] == ""
+    assert last["changed"] in command("evidence", "mechanism", "--row", "Q010", "--csv").out
+    with pytest.raises(Exception, match="does not match"):
+        check_schema({**document, "rows": [{**last, "overrides": "opioids blocked"}]}, "facts-1")
+
+
 # --- demo --------------------------------------------------------------------------------------
 
 

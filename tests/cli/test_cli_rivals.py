@@ -76,6 +76,19 @@ def test_facts_are_shown_by_mechanism_with_what_separates(command: Command, tmp_
     assert "Autry" not in html, "no source of a fact that is not shown"
 
 
+def test_facts_about_blockers_say_what_is_blocked(command: Command, monkeypatch: pytest.MonkeyPatch):
+    few = tuple(row for row in typical_facts() if row.row_id == "Q040")
+    monkeypatch.setattr(rival_facts, "typical_facts", lambda: few)
+    two = ("--mechanism", "disinhibition", "--mechanism", "mtor_bypassed")
+    document = command("rivals", "--facts", *two, "--json").json
+    check_schema(document, "rivals-1")
+    assert document["facts"]["separating"] == ["Q040a"]
+    assert document["facts"]["rows"][0]["regimen"] == f"{INFUSION}, with mTORC1 off (rapamycin)"
+    assert "with mTORC1 off (rapamycin): others 1.00, here 0." in " ".join(
+        command("rivals", "--facts", *two).out.split()
+    )
+
+
 @pytest.mark.usefixtures("few_facts")
 def test_facts_on_a_terminal_end_with_how_many_separate_none(command: Command):
     out = " ".join(command("rivals", "--facts", *TWO).out.split())

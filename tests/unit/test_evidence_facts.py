@@ -12,7 +12,16 @@ import pytest
 from euthymia.citations import load_sources
 from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import InvalidInputError
-from euthymia.evidence.fact_records import RECALLED, STATISTICS, FactRow, Reference, read_reference
+from euthymia.evidence.fact_records import (
+    RECALLED,
+    STATISTICS,
+    FactRow,
+    Override,
+    Reference,
+    print_overrides,
+    read_overrides,
+    read_reference,
+)
 from euthymia.evidence.facts import (
     ACUTE,
     MECHANISM,
@@ -25,6 +34,7 @@ from euthymia.evidence.facts import (
 )
 from euthymia.evidence.records import Role
 from euthymia.evidence.select import fitting_rows
+from euthymia.model.parameters import load_parameters
 from euthymia.tables import Row, read_table
 
 Tables = tuple[list[Row], list[Row]]
@@ -51,7 +61,13 @@ def tables(stem: str = MECHANISM) -> Tables:
 
 
 def read(found: Tables, stem: str = MECHANISM) -> tuple[FactRow, ...]:
-    return read_facts(stem, *found, sources=load_sources(), variables=known_variables())
+    return read_facts(
+        stem,
+        *found,
+        sources=load_sources(),
+        variables=known_variables(),
+        parameters=load_parameters(),
+    )
 
 
 def put(row_id: str, column: str, text: str) -> Callable[[Tables], None]:
@@ -228,6 +244,37 @@ def test_references_are_read_in_every_form():
         read_reference("yesterday")
 
 
+def test_blockers_are_read_as_overrides_and_their_reference_is_without():
+    one = fact("Q040").runs[0]
+    assert one.overrides == (Override("signalling.mtorc1_scale_relative", 0.0),)
+    assert one.reference == Reference(kind="regimen", regimen=one.regimen)
+    assert one.reference_overrides == ()
+    assert [run.row_id for run in comparable_runs(everything()) if run.reference_overrides] == []
+    mutant = fact("Q010").runs[1].overrides
+    assert [over.parameter for over in mutant] == [
+        "circuit.pyramidal_nmda_share",
+        "signalling.direct_weight_fraction",
+    ]
+
+
+def test_overrides_are_printed_as_they_are_read():
+    text = "circuit.pyramidal_nmda_share=0.25;signalling.opioid_block_fraction=1"
+    assert print_overrides(read_overrides(text)) == text
+    assert read_overrides("") == ()
+    for broken in ("mtorc1=0", "signalling.mtorc1_scale_relative", "signalling.opioid_block_fraction=off"):
+        with pytest.raises(InvalidInputError, match=r"'overrides' must be 'layer\.field=number'"):
+            read_overrides(broken)
+    with pytest.raises(InvalidInputError, match="'overrides' must be one value for a parameter"):
+        read_overrides("signalling.opioid_block_fraction=1;signalling.opioid_block_fraction=0")
+
+
+def test_a_run_may_change_its_reference_too():
+    found = tables()
+    run("Q040a", "reference_overrides", "signalling.opioid_block_fraction=1")(found)
+    changed = next(row for row in read(found) if row.row_id == "Q040").runs[0]
+    assert changed.reference_overrides == (Override("signalling.opioid_block_fraction", 1.0),)
+
+
 def test_facts_to_validate_with_are_refused_for_fitting():
     with pytest.raises(InvalidInputError, match=r"'role' must be one of .*Got validate in row Q056"):
         runs_to_fit([fact("Q019"), fact("Q056")])
@@ -308,6 +355,15 @@ def test_unchanged_tables_pass():
         (run("Q019a", "expected_low", ""), "'expected_low' must be given, or expected_high.*Q019a"),
         (run("Q022a", "expected_low", "nan"), "'expected_low' must be a number. Got 'nan' in run Q022a"),
         (run("Q098a", "expected_high", "60"), "'expected_high' must be 0 to 1 for a share.*run Q098a"),
+        (run("Q040a", "overrides", "rapamycin"), "In overrides of run Q040a: 'overrides' must be 'layer"),
+        (run("Q040a", "overrides", "signalling.mtorc1_scale=0"), "overrides of run Q040a: Unknown parameter"),
+        (run("Q040a", "overrides", "signalling.mtorc1_scale_relative=3"), "Q040a: .*must be 0–2.*Got 3"),
+        (run("Q040a", "reference_overrides", "circuit.share=0"), "In reference_overrides of run Q040a: Unkn"),
+        (
+            run("Q019a", "reference_overrides", "signalling.opioid_block_fraction=1"),
+            "'reference_overrides' must be left out where the reference has no regimen.*Q019a",
+        ),
+        (run("Q006a", "overrides", "circuit.pyramidal_nmda_share=0"), "'reason' must be given alone.*Q006a"),
     ],
 )  # fmt: skip
 def test_a_changed_fact_is_refused(change: Callable[[Tables], None], message: str):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from euthymia import simulate
+from euthymia.cli.evidence import run_of as words_of_run
 from euthymia.evidence import fact_compare, fact_courses
 from euthymia.evidence.fact_compare import (
     _WORDS,
@@ -35,7 +36,7 @@ from euthymia.evidence.fact_courses import (
     setting_of,
     simulate_scenes,
 )
-from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun, Reference
+from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun, Override, Reference, read_overrides
 from euthymia.evidence.fact_statistics import _MEASURES, crossing_h, statistic_of
 from euthymia.evidence.facts import comparable_runs
 from euthymia.model.parameters import load_parameters
@@ -222,6 +223,7 @@ def test_every_statistic_has_its_words():
         ("AE-BLOOD-006", "a", "share of patients whose reading reaches 180 at least once"),
         ("T0103", "a", "change at 24 h, less that with midazolam 0.045 mg/kg iv over 40 min"),
         ("P0036", "a", "change at 24 h, less that with saline iv over 40 min in setting saline"),
+        ("Q040", "a", f"change at 24 h, over that with {INFUSION} and nothing changed"),
     ],
 )
 def test_what_is_read_off_stands_in_words(row_id: str, part: str, words: str):
@@ -298,6 +300,17 @@ def test_a_contrast_is_the_change_less_that_of_the_other_arm_each_from_its_own_s
     assert at_4_h == pytest.approx(-6.0, rel=1e-9)
     window = read_off("contrast_at", own, other, from_h=2.0, to_h=4.0, **asked)
     assert window == pytest.approx(-4.5, rel=1e-9)
+
+
+def test_an_effect_is_unchanged_where_its_ratio_is_one_or_neither_arm_moves():
+    own = known_course(madrs_points=np.array([[30.0], [20.0]]) - 2.0 * TIMES_H)
+    other = known_course(madrs_points=np.array([[34.0], [28.0]]) - 0.5 * TIMES_H)
+    asked = {"variable": "madrs_points", "reference": Reference(kind="regimen", regimen="other")}
+    at_4_h = {"from_h": 4.0, "to_h": 4.0, **asked}
+    assert read_off("no_change_of_rise", own, other, **at_4_h) == pytest.approx(4.0, rel=1e-9)
+    still = known_course(madrs_points=np.full((2, 1001), 30.0))
+    assert read_off("no_change_of_rise", still, still, **at_4_h) == 1.0
+    assert read_off("no_change_of_rise", own, still, **at_4_h) is None
 
 
 def test_a_mediated_share_is_slope_within_arms_times_contrast_over_contrast(monkeypatch: pytest.MonkeyPatch):
@@ -420,6 +433,40 @@ def test_runs_that_share_regimen_and_people_share_one_simulation(monkeypatch: py
     assert [scene.regimen for scene in asked] == [INFUSION, "ketamine 0.1 mg/kg iv over 40 min"]
 
 
+def test_a_blocker_makes_a_scene_of_its_own_and_its_reference_is_without():
+    run = run_of("Q040")
+    assert scene_of(run).overrides == (Override("signalling.mtorc1_scale_relative", 0.0),)
+    assert other_scene_of(run) == scene_of(run)._replace(overrides=())
+    naltrexone = read_overrides("signalling.opioid_block_fraction=1")
+    both = replace(run, reference_overrides=naltrexone)
+    assert other_scene_of(both).overrides == naltrexone
+    assert len(needs_of([run, both])) == 3
+
+
+def test_scenes_that_differ_by_overrides_alone_have_the_same_times():
+    needs = needs_of(comparable_runs([fact("Q040"), fact("Q041"), fact("Q090"), fact("Q048")]))
+    by_regimen: dict[str, set[tuple[float, ...]]] = {}
+    for scene, need in needs.items():
+        by_regimen.setdefault(scene.regimen, set()).add(need.times_h)
+    assert by_regimen[INFUSION] == {(0.0, 0.67, 24.0, 72.0, 336.0)}
+    assert by_regimen["arketamine 0.5 mg/kg iv over 40 min"] == {(0.0, 3.0)}
+
+
+def test_no_run_is_held_against_itself():
+    runs = [run for table in TABLES for run in comparable_runs(facts_of(table)) if run.reference.regimen]
+    assert runs
+    assert [f"{run.row_id}{run.part}" for run in runs if scene_of(run) == other_scene_of(run)] == []
+
+
+def test_every_override_has_its_words_and_none_is_left_over():
+    runs = [run for table in TABLES for run in comparable_runs(facts_of(table))]
+    used = {one for run in runs for one in (*run.overrides, *run.reference_overrides)}
+    rows = read_table("evidence/changes.csv")
+    assert {Override(row["parameter"], float(row["value"])) for row in rows} == used
+    assert all(row["words"] for row in rows)
+    assert fact_compare.words_of((Override("circuit.share", 0.5),)) == "circuit.share 0.5"
+
+
 def test_a_scene_carries_all_that_its_runs_need_and_at_most_so_many_patients():
     needs = needs_of(comparable_runs([fact("AE-SEDAT-001"), fact("AE-SEDAT-002"), fact("AE-DISSO-002")]))
     counts = {scene.regimen.split(" ")[0]: need.patients_count for scene, need in needs.items()}
@@ -490,6 +537,39 @@ def test_other_parameters_move_the_value_and_leave_the_shipped_one():
     assert plain is not None
     assert halved == pytest.approx(plain * 15.0 / rise, rel=1e-9)
     assert compared("safety", "AE-BLOOD-038")["AE-BLOOD-038a"].simulated == plain
+
+
+def test_a_blocked_run_is_the_model_with_that_override():
+    changes = []
+    blocked = load_parameters().with_overrides({"signalling.mtorc1_scale_relative": 0.0})
+    for parameters in (blocked, load_parameters()):
+        course = simulate(
+            INFUSION,
+            times_h=[0.0, 24.0],
+            days=7,
+            setting="none",
+            parameters=parameters,
+            variables=["madrs_points"],
+        )
+        changes.append(np.diff(course["madrs_points"][0])[0])
+    found = compared("mechanism", "Q040")["Q040a"]
+    assert found.simulated == pytest.approx(changes[0] / changes[1], rel=1e-3)
+    assert (found.overrides, found.reference_overrides) == ("signalling.mtorc1_scale_relative=0", "")
+    assert words_of_run(found) == f"{INFUSION}, with mTORC1 off (rapamycin) (typical)"
+
+
+def test_what_an_override_leaves_alone_is_the_same_to_the_last_digit():
+    found = compared("mechanism", "Q090")
+    assert found["Q090a"].simulated == 0.0
+    assert found["Q090b"].simulated == 0.0
+
+
+def test_an_override_holds_at_balance_too():
+    held = replace(run_of("Q008"), overrides=read_overrides("circuit.interneuron_nmda_share=0"))
+    plain, without = (statistic_of(run, {}) for run in (run_of("Q008"), held))
+    assert plain is not None
+    assert without is not None
+    assert plain > 0.0 > without
 
 
 def test_well_people_of_a_study_in_volunteers_start_well():

@@ -94,6 +94,12 @@ def test_open_facts_show_source_bounds_value_and_verdict(page: Page):
     assert cells[5:8] == ["0.96 to 1.04", "1.00", "reproduced"]
 
 
+def test_a_blocker_stands_beside_the_regimen_in_words(page: Page):
+    cells = dict(lines_of(page("facts")))["Q038d"]
+    assert cells[4].endswith("ketamine 0.5 mg/kg iv over 40 min, with mTORC1 off (rapamycin) (typical)")
+    assert cells[5] == "below 0 (direction)"
+
+
 def test_open_outcomes_show_what_was_printed_with_its_spread(page: Page):
     cells = dict(lines_of(page("outcomes")))["P0017a"]
     assert len(cells) == OPEN_CELLS

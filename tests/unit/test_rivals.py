@@ -234,6 +234,35 @@ def test_no_change_separates_those_that_stay_from_those_that_move(
     assert replace(two, by_mechanism=told).is_separating == is_separating
 
 
+@pytest.mark.parametrize(("kind", "is_direction"), [("direction", True), ("number", False)])
+def test_a_contrast_is_a_direction_where_its_bounds_have_no_size(
+    kind: str, is_direction: bool, example: FactComparison
+):
+    two = fact_of(example, True, False, statistic="contrast_at")
+    told = {name: replace(one, kind=kind) for name, one in two.by_mechanism.items()}
+    assert replace(two, by_mechanism=told).is_direction == is_direction
+
+
+@pytest.mark.parametrize(
+    ("row_id", "part", "names", "reproduced_by"),
+    [
+        ("Q010", "a", ("disinhibition", "direct"), ("disinhibition",)),
+        ("Q037", "a", ("disinhibition", "trkb_binding"), ("trkb_binding",)),
+        ("Q038", "e", ("disinhibition", "mtor_bypassed"), ("disinhibition",)),
+        ("Q040", "a", ("disinhibition", "mtor_bypassed"), ("mtor_bypassed",)),
+        ("Q090", "a", ("disinhibition", "opioid"), ("opioid",)),
+        ("Q096", "a", ("disinhibition", "habenula_trapping"), ("disinhibition",)),
+    ],
+)
+def test_facts_about_blockers_separate_what_one_course_cannot(
+    row_id: str, part: str, names: tuple[str, str], reproduced_by: tuple[str, ...]
+):
+    rows = [replace(row, runs=tuple(run for run in row.runs if run.part == part)) for row in rows_of(row_id)]
+    (found,) = compare_rival_facts(rows, parameters=load_parameters(), names=names)
+    assert found.is_separating
+    assert found.reproduced_by == reproduced_by
+
+
 def test_mechanisms_are_told_apart_by_directions_only(example: FactComparison):
     names = list(mechanisms())
     same = fact_of(example, True, True, False)
@@ -256,14 +285,14 @@ def test_each_mechanism_gets_its_own_values_and_each_scene_one_run(monkeypatch: 
     compared = compare_rival_facts(
         rows, parameters=parameters, names=TWO, on_done=lambda done, total: progress.append((done, total))
     )
-    assert len(scenes) == 2
-    assert progress == [(0, 2), (1, 2)]
+    assert len(scenes) == 4, "with mTORC1 and without, by two mechanisms"
+    assert progress == [(done, 4) for done in range(4)]
     assert [f"{one.stated.row_id}{one.stated.part}" for one in compared] == [
-        *("Q005a", "Q005b", "Q027a", "Q038a", "Q038b", "Q038c")
+        *("Q005a", "Q005b", "Q027a", "Q038a", "Q038b", "Q038c", "Q038d", "Q038e")
     ]
     alone = compare_facts("mechanism", rows, parameters=with_mechanisms(parameters, ["direct"]))
     assert [one.by_mechanism["direct"] for one in compared] == list(alone)
-    assert [one.is_direction for one in compared] == [False, False, True, True, True, True]
+    assert [one.is_direction for one in compared] == [False, False, *[True] * 6]
     ampa = compared[2]
     assert (ampa.reproduced_by, ampa.missed_by, ampa.is_separating) == (*((one,) for one in TWO), True)
     assert ampa.by_mechanism["expectancy_only"].simulated == 0.0

@@ -307,7 +307,12 @@ def run_of(one: FactComparison) -> str:
     people = "typical" if one.patients_count is None else f"{one.patients_count} patients"
     group = "" if one.subgroup == "all" else f", {one.subgroup.replace('_', ' ')}"
     expects = "" if one.setting in ("", "none") else f", setting {one.setting}"
-    return f"{one.regimen} ({people}{group}{expects})" if one.regimen else "–"
+    return f"{given_in(one)} ({people}{group}{expects})" if one.regimen else "–"
+
+
+def given_in(one: FactComparison) -> str:
+    """Return the regimen and, in words, what is set on top of the parameters."""
+    return ", with ".join(filter(None, (one.regimen, one.changed)))
 
 
 def bounds_of(one: FactComparison) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from euthymia.cli import show
-from euthymia.cli.evidence import bounds_of, model_of
+from euthymia.cli.evidence import bounds_of, given_in, model_of
 
 if TYPE_CHECKING:
     from euthymia.files.report import Section
@@ -112,7 +112,8 @@ def _decided_by(one: RivalFact) -> str:
 
 
 def _read_off(one: RivalFact) -> str:
-    return f"{one.stated.variable} {one.stated.statistic}"
+    text = f"{one.stated.variable} {one.stated.statistic}"
+    return ", with ".join(filter(None, (text, one.stated.changed)))
 
 
 def _cells(one: RivalFact) -> list[str]:
@@ -183,7 +184,7 @@ def _row_document(one: RivalFact) -> dict[str, Any]:
         "grade": stated.grade,
         "source": stated.source,
         "url": stated.url,
-        "regimen": stated.regimen,
+        "regimen": given_in(stated),
         "setting": stated.setting,
         "variable": stated.variable,
         "statistic": stated.statistic,

@@ -19,19 +19,27 @@ from euthymia.evidence.fact_records import (
     VARIABLE,
     WINDOW,
     Statistic,
+    read_overrides,
     read_reference,
 )
+from euthymia.model.parameters import ParameterSet
 from euthymia.tables import Row
 
 _NUMERIC = ("steady_at_umol_per_L", "threshold", "expected_low", "expected_high")
 _COMPARISON = (
     *("regimen", "steady_at_umol_per_L", "variable", "statistic", "threshold", "at_h", "reference"),
     *("expected_low", "expected_high", "population", "subgroup", "assumption"),
+    *("overrides", "reference_overrides"),
 )
 
 
 def fact_problems(
-    rows: Sequence[Row], runs: Sequence[Row], *, sources: Collection[str], variables: Collection[str]
+    rows: Sequence[Row],
+    runs: Sequence[Row],
+    *,
+    sources: Collection[str],
+    variables: Collection[str],
+    parameters: ParameterSet,
 ) -> Iterator[str]:
     """Yield what is wrong with a table of facts and its table of runs.
 
@@ -43,6 +51,8 @@ def fact_problems(
         Keys of the bibliography.
     variables : collection of str
         Names of observables.
+    parameters : ParameterSet
+        Whose names and ranges overrides must keep to.
     """
     yield from _identity_problems(rows, runs)
     by_id = {row["row_id"]: row for row in rows}
@@ -51,6 +61,7 @@ def fact_problems(
     for run in runs:
         row = by_id.get(run["row_id"])
         yield from run_problems(run, variables)
+        yield from _override_problems(run, parameters)
         if row is not None and row["confidence"] == RECALLED and run["comparable"] == "yes":
             cure = "A number from memory is never compared."
             yield str(invalid("comparable", must="no for a recalled row", got=_name(run), cure=cure))
@@ -145,6 +156,19 @@ def _input_problems(run: Row) -> Iterator[str]:
     if run["at_h"] and (not window or (window[2] and float(window[2]) <= float(window[1]))):
         must = "a time or a window such as '0.5-1'"
         yield str(invalid("at_h", must=must, got=f"{run['at_h']!r} in {name}"))
+
+
+def _override_problems(run: Row, parameters: ParameterSet) -> Iterator[str]:
+    """Yield overrides that the set does not have or allow, and those of a reference without a regimen."""
+    name = _name(run)
+    for column in ("overrides", "reference_overrides"):
+        try:
+            parameters.with_overrides(dict(read_overrides(run[column])))
+        except InvalidInputError as problem:
+            yield f"In {column} of {name}: {problem}"
+    if run["reference_overrides"] and "regimen: " not in run["reference"]:
+        must = "left out where the reference has no regimen"
+        yield str(invalid("reference_overrides", must=must, got=f"{run['reference_overrides']!r} in {name}"))
 
 
 def _bound_problems(run: Row) -> Iterator[str]:

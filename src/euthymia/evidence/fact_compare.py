@@ -23,7 +23,7 @@ from euthymia.evidence.fact_courses import (
     simulate_scenes,
     variable_of,
 )
-from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun
+from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun, Override, print_overrides
 from euthymia.evidence.fact_statistics import statistic_of
 from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts, load_outcome_facts
 from euthymia.evidence.records import Role
@@ -60,6 +60,10 @@ class FactComparison:
         Species, region or people.
     grade : str
         Whether the number was read in the source, and what kind of page that was.
+    changed : str
+        What the overrides stand for, in words; empty without any.
+    overrides, reference_overrides : str
+        What is set on top of the parameter set, and for the regimen of the reference, as in its table.
     patients_count : int or None
         Virtual patients that were simulated; None for the typical patient.
     statistic : str
@@ -89,6 +93,9 @@ class FactComparison:
     url: str
     regimen: str
     setting: str
+    changed: str
+    overrides: str
+    reference_overrides: str
     subgroup: str
     patients_count: int | None
     variable: str
@@ -216,6 +223,9 @@ def _compared(
         layer=variable.layer,
         regimen=run.regimen if held is None else f"{held:g} umol/L unbound ketamine, held",
         setting=setting_of(run) if held is None else "",
+        changed=words_of(run.overrides),
+        overrides=print_overrides(run.overrides),
+        reference_overrides=print_overrides(run.reference_overrides),
         subgroup=run.subgroup,
         patients_count=None if run.patients_count is None else min(run.patients_count, MOST_PATIENTS),
         variable=variable.stem,
@@ -248,6 +258,9 @@ def _stated(table: Table, row: FactRow, run: FactRun) -> FactComparison:
         url=row.url,
         regimen="",
         setting="",
+        changed="",
+        overrides="",
+        reference_overrides="",
         subgroup="",
         patients_count=None,
         variable="",
@@ -326,6 +339,7 @@ _WORDS: Mapping[str, str] = {
     "increases": "change, {when}",
     "decreases": "change, {when}",
     "no_change": "{when}, over {against}",
+    "no_change_of_rise": "change {when}, over {against}",
 }
 """What is read off, in words, one for each name of ``STATISTICS`` (under test)."""
 
@@ -356,7 +370,9 @@ def _against(run: FactRun) -> str:
     if reference.kind == "variable":
         return " at ".join(filter(None, (reference.variable, at)))
     elsewhere = "" if other_setting_of(run) == setting_of(run) else f" in setting {other_setting_of(run)}"
-    other = f"that with {reference.regimen}{elsewhere}"
+    is_same = run.reference_overrides == run.overrides
+    changed = "" if is_same else f" and {words_of(run.reference_overrides) or 'nothing changed'}"
+    other = f"that with {reference.regimen}{changed}{elsewhere}"
     if reference.kind == "mediator":
         return f"{other} that goes with {reference.variable}"
     return {"regimen": other, "time": at}.get(reference.kind, "its start")
@@ -370,6 +386,17 @@ def _unit(run: FactRun, variable_unit: str) -> str:
         *("increases", "decreases", "contrast_at", "sd_at", "sd_of_change_at"),
     )
     return variable_unit if has_own else "1"
+
+
+def words_of(overrides: tuple[Override, ...]) -> str:
+    """Return what overrides stand for (``changes.csv``), or their values where no word is known."""
+    return ", ".join(_changes().get(one, f"{one.parameter} {one.value:g}") for one in overrides)
+
+
+@cache
+def _changes() -> Mapping[Override, str]:
+    rows = read_table("evidence/changes.csv")
+    return {Override(row["parameter"], float(row["value"])): row["words"] for row in rows}
 
 
 @cache

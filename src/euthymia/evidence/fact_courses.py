@@ -15,7 +15,7 @@ from euthymia.compute.serial import SerialExecutor
 from euthymia.dosing.notation import parse_regimen
 from euthymia.engine.maths import NUMPY
 from euthymia.errors import ResultWarning
-from euthymia.evidence.fact_records import STATISTICS, FactRun
+from euthymia.evidence.fact_records import STATISTICS, FactRun, Override
 from euthymia.mechanism.pk import brain
 from euthymia.mechanism.receptor import nmda
 from euthymia.model.chain import circuit_table, node_constants
@@ -65,12 +65,13 @@ class Entry(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What is simulated, in whom, and what they expect."""
+    """What is simulated, in whom, what they expect, and what is set on top of the parameter set."""
 
     regimen: str
     person: Person
     setting: str
     is_typical: bool
+    overrides: tuple[Override, ...]
 
 
 class Need(NamedTuple):
@@ -217,18 +218,27 @@ def starts_of(regimen: str) -> tuple[float, ...]:
 
 def scene_of(run: FactRun) -> Scene:
     """Return the scene of a run."""
-    return Scene(run.regimen, person_of(run.subgroup), setting_of(run), run.patients_count is None)
+    is_typical = run.patients_count is None
+    return Scene(run.regimen, person_of(run.subgroup), setting_of(run), is_typical, run.overrides)
 
 
 def other_scene_of(run: FactRun) -> Scene:
     """Return the scene of the other regimen that a run is held against, else its own."""
     if not run.reference.regimen:
         return scene_of(run)
-    return scene_of(run)._replace(regimen=run.reference.regimen, setting=other_setting_of(run))
+    return scene_of(run)._replace(
+        regimen=run.reference.regimen,
+        setting=other_setting_of(run),
+        overrides=run.reference_overrides,
+    )
 
 
 def needs_of(runs: Iterable[FactRun]) -> dict[Scene, Need]:
-    """Return every scene once, with all that runs ask of it."""
+    """Return every scene once, with all that runs ask of it.
+
+    Scenes that differ by overrides alone have the same times: what an override leaves as it is then stays
+    so to the last digit, and no difference of grids counts as a direction.
+    """
     found: dict[Scene, Need] = {}
     for run in runs:
         for scene in dict.fromkeys((scene_of(run), other_scene_of(run))):
@@ -239,7 +249,13 @@ def needs_of(runs: Iterable[FactRun]) -> dict[Scene, Need]:
                 tuple(dict.fromkeys((*before.variables, *need.variables))),
                 tuple(sorted({*before.times_h, *need.times_h})),
             )
-    return found
+    times: dict[Scene, set[float]] = {}
+    for scene, need in found.items():
+        times.setdefault(scene._replace(overrides=()), set()).update(need.times_h)
+    return {
+        scene: need._replace(times_h=tuple(sorted(times[scene._replace(overrides=())])))
+        for scene, need in found.items()
+    }
 
 
 def _need(run: FactRun, regimen: str) -> Need:
@@ -298,7 +314,7 @@ def _shipped(scene: Scene, need: Need) -> FactCourse:
 
 
 def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse:
-    who = scene.person
+    who, chosen = scene.person, parameters.with_overrides(dict(scene.overrides))
     person = Patient.create(age_years=who.age_years, is_hypertensive=who.is_hypertensive)
     times_h = _dense_times_h(scene, need) if scene.is_typical else np.array(need.times_h)
     with warnings.catch_warnings():
@@ -307,7 +323,7 @@ def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse
             scene.regimen,
             patients=None if scene.is_typical else need.patients_count,
             patient=person,
-            parameters=parameters,
+            parameters=chosen,
             seed=SEED,
             times_h=times_h,
             days=_days(scene, float(times_h[-1])),
@@ -321,7 +337,7 @@ def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse
         values=course.values,
         starts_h=starts_of(scene.regimen),
         numbers=np.arange(1, need.patients_count + 1),
-        parameters=parameters,
+        parameters=chosen,
     )
 
 

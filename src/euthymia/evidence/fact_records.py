@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from euthymia.errors import invalid
 from euthymia.evidence.records import Role
@@ -21,6 +22,7 @@ PATIENTS = re.compile(r"([1-9]\d*) virtual patients")
 _TIME = re.compile(rf"time: ({_NUMBER}) h")
 VARIABLE = re.compile(rf"variable: (\w+)(?: at ({_NUMBER}) h)?")
 MEDIATOR = re.compile(r"mediator: (\w+), regimen: (.+)")
+_OVERRIDE = re.compile(r"([a-z]\w*\.[a-z]\w*)=(\S+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +171,12 @@ STATISTICS: Mapping[str, Statistic] = {
         references=_COURSES,
         needs_time=True,
     ),
+    "no_change_of_rise": Statistic(
+        meaning="change of v from baseline at the time over that with the other regimen, within bounds "
+        "around 1; 1 where neither changes",
+        references=("regimen",),
+        needs_time=True,
+    ),
 }
 """The closed vocabulary of ``statistic``."""
 
@@ -191,6 +199,13 @@ class Reference:
     regimen: str = ""
     variable: str = ""
     at_h: float | None = None
+
+
+class Override(NamedTuple):
+    """A value that a run sets on top of the parameter set; `parameter` is ``layer.field``."""
+
+    parameter: str
+    value: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +237,10 @@ class FactRun:
         One of ``SUBGROUPS``.
     assumption : str
         What the source does not print and the comparison supposes.
+    overrides : tuple of Override
+        What a blocker, a knock-out or a mutation stands for; set after any mechanism, so it holds in each.
+    reference_overrides : tuple of Override
+        The same for the regimen of the reference: empty is without the blocker.
     """
 
     row_id: str
@@ -241,6 +260,8 @@ class FactRun:
     patients_count: int | None
     subgroup: str
     assumption: str
+    overrides: tuple[Override, ...]
+    reference_overrides: tuple[Override, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,6 +315,8 @@ def read_run(run: Row) -> FactRun:
         expected_low=number(run, "expected_low"),
         expected_high=number(run, "expected_high"),
         patients_count=int(patients[1]) if patients else None,
+        overrides=read_overrides(run["overrides"]),
+        reference_overrides=read_overrides(run["reference_overrides"]),
     )
 
 
@@ -327,3 +350,37 @@ def read_reference(text: str) -> Reference:
         "'baseline', 'regimen: ...', 'time: ... h', 'variable: ... at ... h' or 'mediator: ..., regimen: ...'"
     )
     raise invalid("reference", must=must, got=repr(text))
+
+
+def read_overrides(text: str) -> tuple[Override, ...]:
+    """Return the values that a cell sets, in the order of the cell.
+
+    Raises
+    ------
+    InvalidInputError
+        If an entry is not ``layer.field=number``, or a parameter is set twice.
+
+    Examples
+    --------
+    >>> read_overrides("signalling.mtorc1_scale_relative=0")
+    (Override(parameter='signalling.mtorc1_scale_relative', value=0.0),)
+    """
+    found = tuple(_override(part.strip()) for part in text.split(";")) if text else ()
+    if len({one.parameter for one in found}) < len(found):
+        raise invalid("overrides", must="one value for a parameter", got=repr(text))
+    return found
+
+
+def _override(text: str) -> Override:
+    parts = _OVERRIDE.fullmatch(text)
+    try:
+        if parts:
+            return Override(parts[1], float(parts[2]))
+    except ValueError:
+        pass
+    raise invalid("overrides", must="'layer.field=number', several with ';'", got=repr(text))
+
+
+def print_overrides(overrides: tuple[Override, ...]) -> str:
+    """Return overrides as a cell has them."""
+    return ";".join(f"{one.parameter}={one.value:g}" for one in overrides)

@@ -20,7 +20,7 @@ from euthymia.evidence.fact_courses import (
     variable_of,
 )
 from euthymia.evidence.fact_records import FactRun
-from euthymia.model.parameters import ParameterSet
+from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.observation import VITAL_SIGNS
 from euthymia.population.outcomes import response
 
@@ -78,10 +78,11 @@ def statistic_of(
 def _held(run: FactRun, parameters: ParameterSet | None) -> float:
     """Return a statistic of ketamine held at the site; baseline is the site without drug."""
     name = variable_of(run.variable)
-    now = held_at(run.steady_at_umol_per_L or 0.0, parameters)[name]
+    chosen = (parameters or load_parameters()).with_overrides(dict(run.overrides))
+    now = held_at(run.steady_at_umol_per_L or 0.0, chosen)[name]
     if run.statistic == "value_at":
         return now
-    before = held_at(0.0, parameters)[name]
+    before = held_at(0.0, chosen)[name]
     return now / before if run.statistic == "ratio_at" else now - before
 
 
@@ -109,9 +110,17 @@ def _rise_at(asked: Asked) -> float:
 
 
 def _contrast_at(asked: Asked) -> float:
-    own = _now(asked) - asked.own.at(asked.variable, 0.0)
-    other = asked.other.mean(asked.variable, asked.from_h, asked.to_h) - asked.other.at(asked.variable, 0.0)
-    return own.mean() - other.mean()
+    return _change(asked.own, asked) - _change(asked.other, asked)
+
+
+def _change(course: FactCourse, asked: Asked) -> np.float64:
+    now = course.mean(asked.variable, asked.from_h, asked.to_h)
+    return np.float64((now - course.at(asked.variable, 0.0)).mean())
+
+
+def _no_change_of_rise(asked: Asked) -> float:
+    own, other = (_change(one, asked) for one in (asked.own, asked.other))
+    return 1.0 if own == other else own / other
 
 
 def _mediated_share(asked: Asked) -> float:
@@ -310,5 +319,6 @@ _MEASURES: Mapping[str, Callable[[Asked], float]] = {
     "increases": _rise_at,
     "decreases": _rise_at,
     "no_change": _ratio_at,
+    "no_change_of_rise": _no_change_of_rise,
 }
 """One for each name of ``STATISTICS`` (under test)."""

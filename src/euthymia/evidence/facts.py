@@ -15,6 +15,7 @@ from euthymia.evidence.fact_check import fact_problems
 from euthymia.evidence.fact_records import FactRow, FactRun, read_run
 from euthymia.evidence.records import Role
 from euthymia.evidence.select import require_fittable
+from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.tables import Row, read_table
 
 MECHANISM = "evidence/mechanism/quantities"
@@ -42,7 +43,14 @@ def load_outcome_facts() -> tuple[FactRow, ...]:
 
 def _load(stem: str) -> tuple[FactRow, ...]:
     rows, runs = read_table(f"{stem}.csv"), read_table(f"{stem}_runs.csv")
-    return read_facts(stem, rows, runs, sources=load_sources(), variables=known_variables())
+    return read_facts(
+        stem,
+        rows,
+        runs,
+        sources=load_sources(),
+        variables=known_variables(),
+        parameters=load_parameters(),
+    )
 
 
 def known_variables() -> frozenset[str]:
@@ -57,6 +65,7 @@ def read_facts(
     *,
     sources: Collection[str],
     variables: Collection[str],
+    parameters: ParameterSet,
 ) -> tuple[FactRow, ...]:
     """Return facts from their two tables.
 
@@ -65,7 +74,8 @@ def read_facts(
     InvalidInputError
         If any check fails, with every problem on its own line.
     """
-    require_sound(f"{table}.csv", fact_problems(rows, runs, sources=sources, variables=variables))
+    problems = fact_problems(rows, runs, sources=sources, variables=variables, parameters=parameters)
+    require_sound(f"{table}.csv", problems)
     by_id: dict[str, list[FactRun]] = {}
     for run in runs:
         by_id.setdefault(run["row_id"], []).append(read_run(run))

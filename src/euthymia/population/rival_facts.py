@@ -18,9 +18,10 @@ from euthymia.model.mechanisms import mechanisms, with_mechanisms
 from euthymia.model.parameters import ParameterSet
 from euthymia.population.rivals import check_several, naming
 
-NO_CHANGE = "no_change"
-DIRECTIONS = ("increases", "decreases", NO_CHANGE)
-"""Statistics that say which way, and not how much or when."""
+NO_CHANGES = ("no_change", "no_change_of_rise")
+CONTRAST = "contrast_at"
+DIRECTIONS = ("increases", "decreases", CONTRAST, *NO_CHANGES)
+"""Statistics that say which way, and not how much or when; a contrast only where its bounds say no size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,9 @@ class RivalFact:
         "No change" has bounds: where some reproduce it and move the same way as others that miss it, the
         size of the move decides.
         """
-        if self.statistic != NO_CHANGE:
+        if self.statistic == CONTRAST:
+            return self.stated.kind == "direction"
+        if self.statistic not in NO_CHANGES:
             return self.statistic in DIRECTIONS
         return not self._ways(self.reproduced_by) & self._ways(self.missed_by)
 
