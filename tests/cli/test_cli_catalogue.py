@@ -14,7 +14,14 @@ from euthymia.model.parameters import load_parameters, set_names
 from euthymia.model.variables import variables
 from euthymia.tables import read_table
 
-LISTS = {"sets": "sets-1", "routes": "routes-1", "variables": "variables-1", "cite": "sources-1"}
+LISTS = {
+    "sets": "sets-1",
+    "routes": "routes-1",
+    "settings": "settings-1",
+    "therapies": "therapies-1",
+    "variables": "variables-1",
+    "cite": "sources-1",
+}
 
 
 @pytest.mark.parametrize(("name", "schema"), LISTS.items())
@@ -24,14 +31,14 @@ def test_list_as_json_obeys_its_schema(command: Command, name: str, schema: str)
     check_schema(done.json, schema)
 
 
-@pytest.mark.parametrize("name", ["sets", "routes", "variables"])
+@pytest.mark.parametrize("name", ["sets", "routes", "settings", "therapies", "variables"])
 def test_list_as_csv_holds_what_the_json_holds(command: Command, name: str):
     rows = list(csv.DictReader(io.StringIO(command(name, "--csv").out)))
     expected = [{key: str(value) for key, value in row.items()} for row in command(name, "--json").json]
     assert rows == expected
 
 
-@pytest.mark.parametrize("name", ["sets", "routes", "variables"])
+@pytest.mark.parametrize("name", ["sets", "routes", "settings", "therapies", "variables"])
 def test_list_does_not_print_two_formats_at_once(command: Command, name: str):
     done = command(name, "--json", "--csv")
     assert (done.code, done.out) == (2, "")

@@ -1,4 +1,4 @@
-"""``sets``, ``routes``, ``variables``, ``cite``: what there is, and where it comes from."""
+"""``sets``, ``routes``, ``settings``, ``therapies``, ``variables``, ``cite``: what there is, where from."""
 
 from __future__ import annotations
 
@@ -57,6 +57,32 @@ def routes(json: options.Json = False, csv: options.Csv = False) -> None:
         is_csv=csv,
         hidden=("way", "sources", "caution"),
     )
+
+
+def list_settings(json: options.Json = False, csv: options.Csv = False) -> None:
+    """List the settings: what patients believe, how much what they feel tells, what surrounds them.
+
+    Example: euthymia settings
+    """
+    from euthymia.population.settings import settings
+
+    kept = ("name", "prior_belief_fraction", "clue_weight_fraction", "anaesthesia_h", "care_days", "meaning")
+    rows = [dict(row) for row in settings().values()]
+    shown = rows if json or csv else [{field: row[field] for field in kept} for row in rows]
+    _print(shown, is_json=json, is_csv=csv)
+
+
+def list_therapies(json: options.Json = False, csv: options.Csv = False) -> None:
+    """List the therapies: what a session teaches, between what that may lie, and the evidence for it.
+
+    Example: euthymia therapies
+    """
+    from euthymia.population.surroundings import therapies
+
+    kept = ("name", "quality_relative", "quality_low", "quality_high", "preparation_fraction", "evidence")
+    rows = [dict(row) for row in therapies().values()]
+    shown = rows if json or csv else [{field: row[field] for field in kept} for row in rows]
+    _print(shown, is_json=json, is_csv=csv)
 
 
 def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:

@@ -50,6 +50,8 @@ def _register() -> None:
     app.add_typer(evidence.app, name="evidence")
     app.command("sets")(catalogue.sets)
     app.command("routes")(catalogue.routes)
+    app.command("settings")(catalogue.list_settings)
+    app.command("therapies")(catalogue.list_therapies)
     app.command("variables")(catalogue.list_variables)
     app.command("cite")(catalogue.cite)
     app.command("demo")(demo.demo)

@@ -54,7 +54,7 @@ Setting = Annotated[
     str,
     typer.Option(
         "--setting",
-        help="What patients believe: open, saline, midazolam, nasal_placebo, anaesthesia or none; "
+        help="What patients believe ('euthymia settings'): open, saline, midazolam, nasal_placebo ...; "
         "'+admission' may follow.",
     ),
 ]
