@@ -21,6 +21,7 @@ from euthymia.population.surroundings import Taken
 pytestmark = pytest.mark.slow
 
 ER = "ketamine 180 mg er"
+EVENTFUL = with_({"life.event_rate_per_year": 20.0})
 
 
 class Case(NamedTuple):
@@ -47,6 +48,17 @@ CASES = {
     ),
     "virtual patients with swings of mood": Case(INFUSION, 2.0, {"patients": 3}),
     "extended release": Case(ER, 1.5, {"setting": "none"}),
+    "asleep, ECT, prepared, on an antidepressant": Case(
+        f"preparation 60 min at -20 h; {INFUSION}; ECT at 26 h",
+        2.0,
+        {
+            "setting": "anaesthesia+admission",
+            "life": Life(taken=(Taken.create("sertraline 50 mg until day 1"),)),
+        },
+    ),
+    "events of life": Case(
+        INFUSION, 3.0, {"patients": 2, "life": Life(has_events=True), "parameters": EVENTFUL}
+    ),
     "all that may surround the drug": Case(
         "preparation 60 min at -1 d; escitalopram 10 mg po, daily x 5 from -1 d; "
         f"{INFUSION}; midazolam 0.045 mg/kg iv over 40 min; CBT 50 min at 26 h; ECT at 50 h",
