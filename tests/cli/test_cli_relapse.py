@@ -11,9 +11,6 @@ from euthymia.population.outcomes import relapse_rules
 
 TREATED = f"{INFUSION}, weekly x 2"
 RELAPSE = ("--outcome", "relapse", "--patients", 12, "--days", 36, "--quiet")
-NO_INTERVAL = "ignore:The confidence interval is undefined:RuntimeWarning"
-"""SciPy's log-log interval does not exist where all or none are left: null in the JSON."""
-pytestmark = pytest.mark.filterwarnings(NO_INTERVAL)
 
 
 def followed(command: Command, *options: object, regimen: str = TREATED) -> Outcome:
