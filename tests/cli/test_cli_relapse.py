@@ -54,6 +54,7 @@ def test_end_of_treatment_needs_a_ketamine(command: Command):
     assert "must be one that gives a ketamine" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("maintenance", "regimen", "sessions"),
     [
@@ -71,6 +72,7 @@ def test_maintenance_follows_the_regimen(command: Command, maintenance: str, reg
     assert going_on["sessions_per_year"] == pytest.approx(sessions / (36 - 8) * 365, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_doses_on_demand_are_fewer_than_the_visits_at_which_they_may_be_given(command: Command):
     document = followed(command, "--maintenance", "on demand weekly x 3", "--json").json
     on_demand = document["arms"][1]
@@ -78,6 +80,7 @@ def test_doses_on_demand_are_fewer_than_the_visits_at_which_they_may_be_given(co
     assert 0 < on_demand["sessions_per_year"] < 3 / (36 - 8) * 365
 
 
+@pytest.mark.slow
 def test_compared_regimen_is_an_arm_seen_from_the_same_day(command: Command):
     other = f"{INFUSION}, weekly x 3"
     document = followed(command, "--compare", other, "--json").json
@@ -85,6 +88,7 @@ def test_compared_regimen_is_an_arm_seen_from_the_same_day(command: Command):
     assert document["from_day"] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--maintenance", "on demand weekly x 3", "--life-events")])
 def test_json_obeys_its_schema_and_holds_every_definition(command: Command, options: tuple[object, ...]):
     document = followed(command, "--json", *options).json
@@ -118,6 +122,7 @@ def test_nobody_who_responds_leaves_null_and_not_a_number(command: Command):
     assert all(one["hazard_per_day_first_8_weeks"] is None and one["days"] == [] for one in empty)
 
 
+@pytest.mark.slow
 def test_table_names_definitions_and_says_what_it_rests_on(command: Command):
     done = followed(command, "--maintenance", "weekly x 3")
     assert done.code == 0
@@ -136,11 +141,13 @@ def test_life_events_and_entry_are_said(command: Command):
     assert "Give '--life-events'" not in done.out
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_document(command: Command):
     first, second = (followed(command, "--json", "--life-events").out for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 def test_report_has_a_figure_and_a_table_for_each_definition(command: Command, tmp_path: Path):
     path = tmp_path / "relapse.html"
     done = followed(command, "--maintenance", "weekly x 3", "--report", path)
