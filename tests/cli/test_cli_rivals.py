@@ -76,6 +76,7 @@ def test_facts_are_shown_by_mechanism_with_what_separates(command: Command, tmp_
     assert "Autry" not in html, "no source of a fact that is not shown"
 
 
+@pytest.mark.slow
 def test_facts_about_blockers_say_what_is_blocked(command: Command, monkeypatch: pytest.MonkeyPatch):
     few = tuple(row for row in typical_facts() if row.row_id == "Q040")
     monkeypatch.setattr(rival_facts, "typical_facts", lambda: few)

@@ -243,6 +243,7 @@ def test_a_contrast_is_a_direction_where_its_bounds_have_no_size(
     assert replace(two, by_mechanism=told).is_direction == is_direction
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row_id", "part", "names", "reproduced_by"),
     [
