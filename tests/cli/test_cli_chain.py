@@ -1,4 +1,4 @@
-"""``euthymia simulate``, ``story`` and ``episode`` on the whole chain."""
+"""``euthymia simulate`` on the whole chain, and rivals of its mechanism."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 from tests.cli.commands import INFUSION, Command, check_schema, check_stands_alone, names_in
 
 from euthymia import simulate
-from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts
 from euthymia.model.chain import EQUATIONS
 from euthymia.model.variables import variables
 
@@ -57,7 +56,9 @@ def test_parts_of_the_change_add_up_to_it(command: Command):
 
 def test_setting_none_has_no_expectancy(command: Command):
     out = command("simulate", INFUSION, "--setting", "none", "--days", 2).out
-    assert re.search(r"40 min +day 1 +-\S+ +[+-]0\.0 +[+-]0\.0", out)
+    assert "expectancy" not in out
+    assert re.search(r"made of +drug +natural course", out)
+    assert re.search(r"40 min +day 1 +-[1-9]\S* +0\.0", out)
 
 
 def test_many_patients_are_rated(command: Command):
@@ -208,14 +209,19 @@ def test_one_file_holds_both_regimens(command: Command, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_report_holds_chain_session_and_assumptions(command: Command, tmp_path: Path):
+def test_report_holds_chain_session_parts_and_assumptions(command: Command, tmp_path: Path):
     file = tmp_path / "report.html"
     done = command("simulate", INFUSION, "--patients", 5, "--days", 8, "--report", file)
     assert (done.code, done.err.splitlines()[-1]) == (0, f"Wrote {file}")
     html = file.read_text(encoding="utf-8")
     for part in (
         "The chain, link by link",
+        "The hours of a session",
+        "What the change is made of",
         "Mood in numbers",
+        "Outcomes as rated",
+        "Exposure",
+        "What is assumed",
         NOT_CALIBRATED,
         "medical device",
         "EuthymiaHandSet",
@@ -224,75 +230,7 @@ def test_report_holds_chain_session_and_assumptions(command: Command, tmp_path: 
     check_stands_alone(html)
 
 
-# --- story and episode -------------------------------------------------------------------------
-
-
-def test_story_obeys_its_schema_and_cites_rows_that_exist(command: Command):
-    document = command("story", INFUSION, "--json").json
-    check_schema(document, "story-1")
-    known = {fact.row_id for fact in (*load_mechanism_facts(), *load_acute_facts())}
-    cited = {one for link in document["links"] for one in link["evidence"]}
-    assert {one for one in cited if one.startswith(("Q0", "AE-"))} <= known
-
-
-def test_story_follows_the_dose(command: Command):
-    small, large = (command("story", f"ketamine {dose} mg/kg iv over 40 min").out for dose in (0.1, 0.5))
-    assert small != large
-    assert "1. " in large
-    assert "not a medical device" in large
-
-
-@pytest.mark.parametrize(
-    ("regimen", "said"),
-    [
-        ("escitalopram 10 mg po, daily x 28; ketamine 0.5 mg/kg iv over 40 min", "CADSS of 5"),
-        ("arketamine 0.5 mg/kg iv over 40 min", "hardly anything is felt"),
-        ("ketamine 0.5 mg/kg iv over 40 min, twice weekly x 4", "with the doses since then by"),
-    ],
-)
-def test_story_fits_the_regimen(command: Command, regimen: str, said: str):
-    out = re.sub(r"\s+", " ", command("story", regimen).out)
-    assert said in out
-    assert "nan" not in out
-
-
-def test_story_without_ketamine_is_refused(command: Command):
-    done = command("story", "midazolam 2 mg im")
-    assert (done.code, done.out) == (2, "")
-
-
-@pytest.mark.slow
-def test_weeks_of_stress_make_an_episode_and_a_little_does_not(command: Command):
-    def last_points(*options: object) -> float:
-        out = command("episode", "--days", 200, *options).out
-        row = next(line for line in out.splitlines() if line.startswith(" MADRS"))
-        return float(row.split()[-1])
-
-    assert last_points("--stress", 3, "--weeks", 8) >= 20
-    assert last_points("--stress", 3, "--weeks", 2) < 7
-    assert last_points("--stress", 1, "--weeks", 8) < 7
-
-
-@pytest.mark.parametrize("option", [("--stress", 6), ("--weeks", -1), ("--inflammation", "nan")])
-def test_load_out_of_range_is_refused(command: Command, option: tuple[str, object]):
-    done = command("episode", *option)
-    assert (done.code, done.out) == (2, "")
-    assert "must be 0–5" in done.err
-
-
-@pytest.mark.slow
-@pytest.mark.slow
-def test_an_episode_that_dips_and_comes_back_outlasts_its_cause(command: Command):
-    assert "outlasts its cause" in command("episode", "--weeks", 7.3).out
-    assert (
-        "cannot be told before 12 weeks after it; give '--days 140'" in command("episode", "--days", 56).out
-    )
-
-
-def test_episode_report_is_written(command: Command, tmp_path: Path):
-    done = command("episode", "--days", 120, "--report", tmp_path / "episode.html", "--quiet")
-    assert (done.code, done.err) == (0, "")
-    assert "medical device" in (tmp_path / "episode.html").read_text(encoding="utf-8")
+# --- parameters and rivals ---------------------------------------------------------------------
 
 
 def test_set_moves_a_parameter_of_the_chain(command: Command):
@@ -303,9 +241,6 @@ def test_set_moves_a_parameter_of_the_chain(command: Command):
     assert max(free["variables"]["synaptic_protein_relative"]["p50"]) > 0.1
     assert max(blocked["variables"]["synaptic_protein_relative"]["p50"]) < 1e-9
     assert "signalling.trkb_block_fraction" in EQUATIONS.structural
-
-
-# --- rivals ------------------------------------------------------------------------------------
 
 
 def test_rivals_without_a_regimen_lists_every_mechanism(command: Command):
@@ -326,11 +261,10 @@ def test_rivals_predict_and_report(command: Command, tmp_path: Path):
     assert "Which mechanism is true is not settled" in html
 
 
-def test_mechanism_changes_the_story_and_is_echoed(command: Command):
+def test_mechanism_is_echoed(command: Command):
     asked = ("simulate", INFUSION, "--mechanism", "direct", "--json", "--variables", "madrs_points", *TIMES)
     document = command(*asked).json
     assert "mechanism direct" in document["provenance"]["covariates"]
-    assert command("story", INFUSION, "--mechanism", "direct").out != command("story", INFUSION).out
 
 
 def test_contradictory_mechanisms_are_refused(command: Command):

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import INFUSION, Command, names_in
 
+from euthymia.model.scales import scales
+from euthymia.population.settings import settings
+from euthymia.population.simulate import ENGINES
+
 BAD_REGIMENS = {
     "ketamin 35 mg im": "Unknown treatment 'ketamin'. Did you mean 'ketamine'",
     "ketamine 35 mg intranasl": "Unknown route 'intranasl'. Did you mean 'intranasal'",
@@ -58,10 +62,19 @@ BAD_OPTIONS = {
     "--json --csv": "'--json' and '--csv' both want standard output. Give one. '--out' writes more files.",
     "--out result.xlsx": "'--out' must end in .parquet, .csv, .json, or have no suffix for a run folder.",
     "--days 0.01 --concentrations": "'days' must be 0.0278 (end of the last dose) to 3650",
-    "--scales foo": "Unknown scale 'foo'. Known: BDI-II, HAM-D17, MADRS, PHQ-9, QIDS-SR16.",
+    "--scales foo": f"Unknown scale 'foo'. Known: {', '.join(sorted(scales()))}.",
     "--scales ,": "'--scales' must name a scale, such as madrs or madrs,phq9. Got nothing.",
-    "--setting hospital": "Unknown setting 'hospital'. Known: midazolam, none, open, saline.",
-    "--engine fast": "Unknown engine 'fast'. Known: numpy, reference.",
+    "--setting hospital": f"Unknown setting 'hospital'. Known: {', '.join(sorted(settings()))}.",
+    "--setting opn": "Unknown setting 'opn'. Did you mean 'open'",
+    "--setting open+": "Unknown setting ''.",
+    "--setting open+saline": "'setting' must be one setting, or one with '+admission'. Got 'open+saline'.",
+    "--setting admission+open": "'setting' must be one setting, or one with '+admission'.",
+    "--already-on escitalopram": "'already on' must be drug and dose a day in mg, 'escitalopram 10 mg' or",
+    "--entry-madrs 28": "'entry' must be used with a number of alike virtual patients. Got typical",
+    "--entry-madrs 61 --patients 2": "Got MADRS of 61 or more at the start, met by 0. Lower the total.",
+    "--entry-madrs nan --patients 2": "'entry' must be a rule that 2 of 400 virtual patients meet.",
+    "--outcome death": "Unknown outcome 'death'. Known: relapse.",
+    "--engine fast": f"Unknown engine 'fast'. Known: {', '.join(sorted(ENGINES))}.",
     "--variables zzz": "Unknown variable 'zzz'. See 'euthymia variables'.",
     "--set receptor.potency=1": "Unknown parameter 'receptor.potency'.",
     "--set signalling.direct_weight_fraction=7": "must be 0–1 (parameters, set composed). Got 7.",
