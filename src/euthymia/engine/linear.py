@@ -41,6 +41,7 @@ __all__ = [
     "Input",
     "LinearSystem",
     "Outputs",
+    "Responder",
     "Response",
     "Terms",
     "assemble",
@@ -135,6 +136,57 @@ def respond(
             system, inputs, times, {name: outputs[name]}, mask, values[name], integrated=integrated
         )
     return Response(values=values, by_exponential=_any_of(lost, system.patient_count))
+
+
+class Responder:
+    """The exact response to a schedule, asked for block by block: what is past is not gone through again.
+
+    Parameters
+    ----------
+    system, inputs, outputs
+        As for :func:`respond`, whose values these are.
+    """
+
+    def __init__(self, system: LinearSystem, inputs: Sequence[Input], outputs: Outputs) -> None:
+        self.system, self.inputs, self.outputs = system, inputs, outputs
+        self.terms = {name: _terms_by_input(system, inputs, one, False) for name, one in outputs.items()}
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.lost = {name: _loses_digits(system, one) for name, one in self.terms.items()}
+        self.anywhere = _any_of(self.lost, system.patient_count)
+        self.finer = self._finer() if self.anywhere.any() else None
+        self.reached_h = np.inf
+
+    def _finer(self) -> Responder | None:
+        """Return the patients who lose digits in extended precision; None where they are in it already."""
+        chosen, dtype = self.anywhere, self.system.poles[0].dtype
+        if not self.system.solvable or dtype == np.longdouble:
+            return None
+        return Responder(
+            self.system.take(chosen, np.longdouble),
+            [_taken(item, chosen) for item in self.inputs],
+            {
+                name: {node: _of_some(weight, chosen) for node, weight in weights.items()}
+                for name, weights in self.outputs.items()
+            },
+        )
+
+    def __call__(self, times_h: Array) -> dict[str, Array]:
+        """Return values by output, (P, T), at ascending times."""
+        times = np.asarray(times_h, float)
+        if self.anywhere.any() and self.finer is None:
+            return respond(self.system, self.inputs, times, self.outputs).values
+        if times[0] < self.reached_h:
+            self.sweep = _Sweep(self.system, self.inputs, self.terms, is_integrated=False)
+        self.reached_h = float(times[-1])
+        dtype = self.system.poles[0].dtype
+        values = {name: np.zeros((self.system.patient_count, len(times)), dtype) for name in self.outputs}
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.sweep.run(times, values)
+        if self.finer is not None:
+            some = self.finer(times)
+            for name, mask in self.lost.items():
+                values[name][mask] = some[name][mask[self.anywhere]]
+        return values
 
 
 def _by_modes(
@@ -309,6 +361,10 @@ class _Sweep:
         self.powers = _highest_powers(terms)
         # an integral counts from the start of the sweep: what earlier cycles have brought is taken off
         self.offsets = {name: np.zeros(system.patient_count) for name in terms}
+        edges = {edge for piece in self.pieces for edge in piece.boundaries}
+        edges |= {float(item.steady_from_h) for item in self.steady}
+        self.boundaries = [-np.inf, *sorted(edges), np.inf]
+        self.place = 0
         self.moments = {
             (node, pole): [np.zeros(system.patient_count) for _ in range(highest + 1)]
             for node, table in self.powers.items()
@@ -316,20 +372,19 @@ class _Sweep:
         }
 
     def run(self, times: Array, values: Mapping[str, Array]) -> None:
-        edges = {edge for piece in self.pieces for edge in piece.boundaries}
-        edges |= {float(item.steady_from_h) for item in self.steady}
-        boundaries = sorted(edge for edge in edges if len(times) and edge <= times[-1])
-        previous: float | None = None
-        for place, boundary in enumerate(boundaries):
-            if previous is not None:
-                self._advance(previous, boundary)
-            self._start_steady(boundary)
-            self._absorb(boundary)
-            following = boundaries[place + 1] if place + 1 < len(boundaries) else np.inf
+        """Write the outputs at ascending times, none before those of an earlier call."""
+        while True:
+            boundary, following = self.boundaries[self.place : self.place + 2]
             low, high = np.searchsorted(times, [boundary, following])
-            if high > low:
+            if high > low and self.place:
                 self._read(times[low:high], boundary, {name: values[name][:, low:high] for name in values})
-            previous = boundary
+            if high == len(times):
+                return
+            if self.place:
+                self._advance(boundary, following)
+            self._start_steady(following)
+            self._absorb(following)
+            self.place += 1
 
     def _advance(self, start: float, end: float) -> None:
         """Let the moments decay to the next boundary."""
@@ -355,6 +410,7 @@ class _Sweep:
                 for power in range(highest + 1):
                     carried[power] = carried[power] + gained[power][:, 0]
             piece.absorb(boundary)
+        self.pieces = [one for one in self.pieces if one.opens_h > boundary or not one.is_done()]
 
     def _start_steady(self, boundary: float) -> None:
         """Add what an endless row of earlier, equal inputs has left at the start of a cycle.

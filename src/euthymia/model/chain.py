@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from euthymia.engine.build import BuildError
 from euthymia.engine.equations import Drive, Equations
 from euthymia.engine.grid import LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
-from euthymia.engine.linear import Input, LinearSystem, assemble, respond
+from euthymia.engine.linear import Input, Responder, assemble
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.table import Table2
 from euthymia.errors import InvalidInputError
@@ -41,8 +40,6 @@ CLOSEST_H = 1e-6
 """Grid points closer than this are one."""
 GAMMA_KNOTS = 81
 """Knots a side of the table of the gamma index, which is uncalibrated."""
-FORGOTTEN_AFTER_H = 336.0
-"""Hours after which a dose counts as gone: less than 1e-5 of its peak is left at the site (under test)."""
 NEEDED_BY = {
     "R.ketamine": ("signalling.r_route_weight_fraction", "signalling.trkb_binding_weight_fraction"),
     "R.hydroxynorketamine": ("signalling.metabolite_weight_fraction",),
@@ -450,15 +447,15 @@ class _Drive:
             self.factors = np.ones(slots) if self.factors is None else self.factors.copy()
         self.drugs = self._systems()
 
-    def _systems(self) -> list[Any]:
-        """Return linear systems with their inputs and readings: ketamine, midazolam, or neither."""
+    def _systems(self) -> list[tuple[Sequence[Input], Responder]]:
+        """Return inputs and response of each drug's linear system: ketamine, midazolam, or neither."""
         found = []
         if self.course.given:
             course = replace(self.course, factors=self.factors)
             found.append(_site_model(self.parameters, self.pk_values, self.chain_values, course, self.count))
         if self.course.midazolam:
             found.append(_midazolam_model(self.chain_values, self.course.midazolam, self.count))
-        return found
+        return [(inputs, Responder(system, inputs, readings)) for system, inputs, readings in found]
 
     def give(self, slots: Sequence[int], factor: Array) -> None:
         """Set what each patient gets of some doses that are still to come; what is missed stays so."""
@@ -489,7 +486,7 @@ class _Drive:
 
     def bends_h(self) -> list[float]:
         """Return when what is absorbed starts and ends, where that is the same for all patients."""
-        inputs = [one for _, given, _ in self.drugs for one in given]
+        inputs = [one for given, _ in self.drugs for one in given]
         edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in inputs]
         return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
 
@@ -498,29 +495,12 @@ class _Drive:
         values: dict[str, Array] = dict.fromkeys((*wiring.SITES, "midazolam_site_umol_per_L"), nothing)
         slopes = dict(values)
         unique, back = np.unique(times_h, return_inverse=True)
-        for system, inputs, readings in self.drugs:
-            found = _remembered(system, inputs, unique, readings)
+        for _, respond in self.drugs:
+            found = respond(unique)
             for name in values.keys() & found.keys():
                 values[name] = np.maximum(found[name], 0.0)[:, back]
                 slopes[name] = found[f"{name}.slope"][:, back]
         return values, slopes
-
-
-def _remembered(
-    system: LinearSystem, inputs: Sequence[Input], times_h: Array, readings: Mapping[str, Any]
-) -> dict[str, Array]:
-    """Return what inputs give at ascending times, each forgotten ``FORGOTTEN_AFTER_H`` after it began.
-
-    When an input is forgotten does not depend on the times asked for, so the bytes do not either.
-    """
-    ends = np.array([one.start_h + FORGOTTEN_AFTER_H for one in inputs])
-    parts = []
-    for start, end in pairwise([-np.inf, *np.unique(ends), np.inf]):
-        inside = times_h[(times_h >= start) & (times_h < end)]
-        if len(inside):
-            alive = [one for one, last in zip(inputs, ends, strict=True) if last > start]
-            parts.append(respond(system, alive, inside, readings).values)
-    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
 def _daily(known: Daily | None, times_h: Array) -> tuple[Array, Array]:
