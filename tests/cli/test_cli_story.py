@@ -47,7 +47,7 @@ TOLD = 0.051
 
 
 @cache
-def told(regimen: str = INFUSION, *options: str) -> dict[str, Any]:
+def told(regimen: str, *options: str) -> dict[str, Any]:
     """Return a story as JSON; each takes a dozen runs, so that tests share it."""
     with redirect_stdout(StringIO()) as out:
         assert call(["story", regimen, "--json", *options]) == 0
@@ -68,7 +68,7 @@ def numbers_in(text: str) -> list[float]:
 
 
 def test_story_obeys_its_schema_and_cites_rows_that_exist():
-    document = told()
+    document = told(INFUSION)
     check_schema(document, "story-1")
     known = {fact.row_id for fact in (*load_mechanism_facts(), *load_acute_facts())}
     cited = {one for link in document["links"] for one in link["evidence"]}
@@ -90,7 +90,7 @@ def test_no_number_is_missing_or_minus_zero(setting: str):
 def test_terminal_numbers_the_links_and_names_grade_and_objection(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ):
-    links = tuple(Link(**{**link, "evidence": tuple(link["evidence"])}) for link in told()["links"])
+    links = tuple(Link(**{**link, "evidence": tuple(link["evidence"])}) for link in told(INFUSION)["links"])
     monkeypatch.setattr("euthymia.population.story.tell", lambda *_, **__: links)
     done = command("story", INFUSION)
     assert (done.code, done.err) == (0, "")
