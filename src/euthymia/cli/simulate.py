@@ -180,7 +180,7 @@ def simulate(
         }
         if ignored := [name for name, is_given in given.items() if is_given]:
             message = (
-                f"{', '.join(ignored)} belong to the whole chain; this run ends at concentrations. "
+                f"{', '.join(ignored)} {'belongs' if len(ignored) == 1 else 'belong'} to the whole chain; this run ends at concentrations. "
                 "Leave them out, or give a regimen in words and a set with both enantiomers."
             )
             raise InvalidInputError(message)

@@ -218,6 +218,7 @@ def simulate(
         seed=_seed(seed),
         setting=surroundings,
         life=life,
+        entry=entry,
         on_demand=on_demand if on_demand is None else on_demand.for_course(slots, start_h),
         omit=frozenset(omit),
         quality=quality,
@@ -251,6 +252,7 @@ class _Run:
     seed: int
     setting: Setting
     life: Life
+    entry: Entry | None
     on_demand: OnDemand | None
     omit: frozenset[str]
     quality: str
@@ -647,6 +649,7 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
             covariates=(
                 *covariates_of(run.people),
                 f"setting {run.setting.name}",
+                *((str(run.entry),) if run.entry else ()),
                 *(f"already on {one}" for one in run.life.taken),
                 *(("events of life",) if run.life.has_events else ()),
                 *((run.on_demand.text,) if run.on_demand else ()),
