@@ -17,7 +17,7 @@ from euthymia.model.variables import variables
 from euthymia.population import simulate as module
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import Life, default_days
+from euthymia.population.simulate import ENGINES, Life, default_days
 from euthymia.population.surroundings import Taken
 
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
@@ -32,7 +32,7 @@ TWICE = f"{INFUSION}, weekly x 2"
     [
         ({"setting": "opne"}, r"Unknown setting 'opne'. Did you mean 'open' or 'none'\?"),
         ({"engine": "nunpy"}, r"Unknown engine 'nunpy'. Did you mean 'numpy'\?"),
-        ({"engine": "magic"}, r"Unknown engine 'magic'. Known: numpy, reference."),
+        ({"engine": "magic"}, rf"Unknown engine 'magic'. Known: {', '.join(ENGINES)}."),
         ({"variables": ["madrs_pionts"]}, r"Unknown variable 'madrs_pionts'. Did you mean 'madrs_points'"),
         ({"variables": ["madrs_points", "mood"]}, r"Unknown variable 'mood'"),
         ({"parameters": "compsed"}, r"Unknown parameter set 'compsed'. Did you mean 'composed'\?"),
