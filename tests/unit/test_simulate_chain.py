@@ -32,7 +32,7 @@ TWICE = f"{INFUSION}, weekly x 2"
     [
         ({"setting": "opne"}, r"Unknown setting 'opne'. Did you mean 'open' or 'none'\?"),
         ({"engine": "nunpy"}, r"Unknown engine 'nunpy'. Did you mean 'numpy'\?"),
-        ({"engine": "magic"}, rf"Unknown engine 'magic'. Known: {', '.join(ENGINES)}."),
+        ({"engine": "magic"}, rf"Unknown engine 'magic'. Known: {', '.join(sorted(ENGINES))}."),
         ({"variables": ["madrs_pionts"]}, r"Unknown variable 'madrs_pionts'. Did you mean 'madrs_points'"),
         ({"variables": ["madrs_points", "mood"]}, r"Unknown variable 'mood'"),
         ({"parameters": "compsed"}, r"Unknown parameter set 'compsed'. Did you mean 'composed'\?"),
