@@ -134,7 +134,7 @@ def test_size_of_every_part_rests_on_something():
         ("CBT 50 min at 24 h", "none", ("therapy",)),
         ("ECT at 24 h", "none", ("drug",)),
         ("ECT at 24 h; CBT 50 min at 48 h", "none", ("therapy", "drug")),
-        (INFUSION, "none+admission", ("drug",)),
+        (INFUSION, "none+admission", ("expectancy", "drug")),
         (EVERYTHING, "open+admission", PARTS),
     ],
 )

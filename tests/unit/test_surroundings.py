@@ -394,7 +394,7 @@ def test_anaesthesia_begins_with_each_visit_and_care_with_the_course():
     ("part", "emptied"),
     [
         ("therapy", {"learning", "preparation"}),
-        ("antidepressant", {"occupancy", "contacts_h"}),
+        ("antidepressant", {"occupancy"}),
         ("expectancy", {"visits", "contacts_h"}),
         ("drug", {"ect_h"}),
     ],

@@ -354,7 +354,7 @@ def session_cells(course: Trajectory, session: int = 0) -> list[str]:
 
     def cell(name: str, *, is_lowest: bool = False) -> tuple[str, str]:
         peak = peak_of_session(course, name, session=session, is_lowest=is_lowest)
-        return _spread(peak.value, is_typical=is_typical), f"{np.median(peak.minutes):.0f}"
+        return _spread(np.round(peak.value, 6), is_typical=is_typical), f"{np.median(peak.minutes):.0f}"
 
     cadss, cadss_at = cell("cadss_points")
     systolic, pressure_at = cell("systolic_rise_mmHg")

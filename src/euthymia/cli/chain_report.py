@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,7 +91,7 @@ def chain_report(runs: Sequence[Run], asked: Asked, *, kinds: Sequence[Scale]) -
         Section(title="Mood in numbers", tables=[_scale_table(runs, kind) for kind in kinds]),
         *_outcome_section(runs, kinds, parameters),
         *ideation_section(runs, parameters),
-        *([harm_section(harms_of(runs[0], asked))] if asked.has_harms else []),
+        *_harm_sections(runs, asked),
         *_concentration_sections(runs, unit),
         _assumption_section(parameters),
         reports.parameter_section(parameters),
@@ -403,8 +404,8 @@ def _parts_figure(run: Run):
     """Return mean MADRS over the whole course, one part added after the other."""
     from euthymia.population.parts import NATURAL
 
-    courses = {} if run.parts is None else run.parts.courses
-    added = list(reversed(courses))
+    courses = {} if run.parts is None else dict(run.parts.courses)
+    added = list(reversed(list(courses)))
     lines = tuple(
         Line(
             label=NATURAL if part == NATURAL else f"+ {part}",
@@ -420,6 +421,14 @@ def _parts_figure(run: Run):
         marks=Marks(doses_h=run.course.session_starts_h),
         panel_height=320,
     )
+
+
+def _harm_sections(runs: Sequence[Run], asked: Asked) -> list[Section]:
+    dosed = [run for run in runs if run.course.session_starts_h] if asked.has_harms else []
+    sections = [harm_section(harms_of(run, asked)) for run in dosed]
+    return [
+        replace(one, regimen=run.course.provenance.regimen) for one, run in zip(sections, dosed, strict=True)
+    ]
 
 
 def _concentration_sections(runs: Sequence[Run], unit: str) -> list[Section]:

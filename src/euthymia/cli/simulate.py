@@ -179,8 +179,9 @@ def simulate(
             "--harms": harms,
         }
         if ignored := [name for name, is_given in given.items() if is_given]:
+            verb = "belongs" if len(ignored) == 1 else "belong"
             message = (
-                f"{', '.join(ignored)} {'belongs' if len(ignored) == 1 else 'belong'} to the whole chain; this run ends at concentrations. "
+                f"{', '.join(ignored)} {verb} to the whole chain; this run ends at concentrations. "
                 "Leave them out, or give a regimen in words and a set with both enantiomers."
             )
             raise InvalidInputError(message)
@@ -194,6 +195,15 @@ def simulate(
     if outcome == "relapse":
         from euthymia.cli.relapse import simulate_relapse
 
+        unused = {
+            "--scales": scales != "madrs",
+            "--check": bool(check),
+            "--harms": harms,
+            "--times": times is not None,
+        }
+        if ignored := [name for name, is_given in unused.items() if is_given]:
+            message = f"{', '.join(ignored)} and '--outcome relapse' do not go together. Leave one out."
+            raise InvalidInputError(message)
         simulate_relapse([regimen, *(compare or ())], asked, maintenance=maintenance)
         return
     from euthymia.cli.chain import simulate_chain

@@ -85,10 +85,11 @@ def parts_in(plan: Regimen, setting: str) -> tuple[str, ...]:
     items = [item for _, item in plan.items]
     drugs = [find_drug(item.drug) for item in items if isinstance(item, Order)]
     sessions = [item.therapy for item in items if isinstance(item, TherapySession)]
+    around = find_setting(setting)
     has = {
         "therapy": any(name != ECT for name in sessions),
         "antidepressant": any(drug.name in antidepressants() for drug in drugs),
-        "expectancy": find_setting(setting).is_hopeful,
+        "expectancy": around.is_hopeful or around.care_days > 0.0,
         "drug": ECT in sessions or any(drug.is_ketamine or drug.name == MIDAZOLAM for drug in drugs),
     }
     return tuple(part for part in PARTS if has[part])

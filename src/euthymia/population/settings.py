@@ -68,7 +68,7 @@ def find_setting(text: str) -> Setting:
         if name not in settings():
             raise unknown("setting", name, settings(), cure="'+admission' may follow any of them.")
     base, *added = names
-    if added not in ([], [ADDED]):
+    if added not in ([], [ADDED]) or base == ADDED in added:
         raise invalid("setting", must=f"one setting, or one with '+{ADDED}'", got=repr(text))
     row = settings()[base]
     return Setting(

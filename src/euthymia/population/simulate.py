@@ -207,6 +207,13 @@ def simulate(
     if slots:
         check_doses(chosen, [one.dose for one in slots])
     check_covariates(chosen, people)
+    if life.has_events and numbers is None:
+        raise invalid(
+            "events of life",
+            must="used with virtual patients",
+            got="one typical patient",
+            cure="Give 'patients'.",
+        )
     if entry is not None:
         numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h)
     pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.dosing.drug import find_drug
-from euthymia.dosing.limits import positive
 from euthymia.dosing.order import Dose, Order, Route, TherapySession
 from euthymia.dosing.regimen import Regimen
 from euthymia.errors import InvalidInputError, invalid, unknown
@@ -134,7 +133,8 @@ class Taken:
         drug = find_drug(match["drug"]).name
         if drug not in antidepressants():
             raise unknown("antidepressant", drug, antidepressants())
-        daily_mg = positive("amount", float(match["mg"]), of=drug)
+        order = Order.create(drug=drug, route=Route.ORAL, amount=float(match["mg"]), amount_unit="mg")
+        daily_mg = order.amount or 0.0
         until_h = np.inf if match["day"] is None else float(match["day"]) * DAY_H
         return cls(drug=drug, daily_mg=daily_mg, until_h=until_h)
 
@@ -348,11 +348,11 @@ def surround(
     visits = visits_of(plan) if plan is not None and is_hopeful else ()
     verdict_after_h = float(values["expectancy.verdict_after_h"]) if setting.can_be_told else None
     saturation_h = float(values["belief.session_saturation_h"])
-    care_h = setting.care_days * DAY_H if is_hopeful else 0.0
+    care_h = 0.0 if "expectancy" in omit else setting.care_days * DAY_H
     medicines = None if "antidepressant" in omit else plan
     asleep = visits_of(plan) if plan is not None and setting.anaesthesia_h else ()
     return Course(
-        contacts_h=contacts_of(medicines) if medicines is not None and is_hopeful else (),
+        contacts_h=contacts_of(plan) if plan is not None and is_hopeful else (),
         ect_h=ect_of(plan) if plan is not None and "drug" not in omit else (),
         visits=tuple(
             Visit(
