@@ -14,7 +14,8 @@ import pytest
 from tests.standard.assembled import INFUSION, MECHANISMS, assemble, typical, with_
 
 from euthymia import simulate
-from euthymia.model.chain import FINENESS, Pulse
+from euthymia.model.chain import FINENESS
+from euthymia.model.course import Pulse
 from euthymia.population.simulate import GRID_TOLERANCE, Life
 from euthymia.population.surroundings import Taken
 
@@ -181,10 +182,6 @@ def test_shorter_steps_move_no_belief_that_is_concluded_from_what_is_felt(route:
     assert all(moved[name] <= FELT_TOLERANCE for name in FELT)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="severity 1.45e-4 within the first steps of 3 h after a swing bends; steps of 2 h hold 2e-5",
-)
 def test_shorter_steps_move_nothing_by_more_than_1e_4_where_a_verdict_shifts_the_steps():
     moved = halving("oral", "midazolam")
     assert {name: error for name, error in moved.items() if not error <= allowed(name)} == {}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from euthymia import simulate
-from euthymia.model.chain import Pulse
+from euthymia.model.course import Pulse
 from euthymia.population.patient import Patient
 from euthymia.population.simulate import Life
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
-from euthymia.model.chain import FINENESS, Pulse, solve_chain
+from euthymia.model.chain import FINENESS, solve_chain
 from euthymia.model.concentrations import session_starts_h
+from euthymia.model.course import Pulse
 from euthymia.model.mechanisms import mechanisms
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.model.pk import Given

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from euthymia.errors import ResultWarning
-from euthymia.model.chain import Pulse
+from euthymia.model.course import Pulse
 from euthymia.model.mechanisms import with_mechanisms
 from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory

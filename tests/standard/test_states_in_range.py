@@ -24,7 +24,8 @@ from euthymia.dosing.notation import print_regimen
 from euthymia.dosing.regimen import single
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
-from euthymia.model.chain import TABLE_PATH, Pulse
+from euthymia.model.chain import TABLE_PATH
+from euthymia.model.course import Pulse
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.patient import Patient
 from euthymia.population.settings import find_setting, settings

@@ -7,7 +7,7 @@ import pytest
 from tests.standard.assembled import INFUSION, STATES, assemble, with_
 
 from euthymia import simulate
-from euthymia.model.chain import Pulse
+from euthymia.model.course import Pulse
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.simulate import Life
 

@@ -10,7 +10,7 @@ from tests.standard.assembled import INFUSION, REGIMENS, STATES, assemble, madrs
 
 from euthymia import simulate
 from euthymia.mechanism.plasticity.signalling import gate
-from euthymia.model.chain import Pulse
+from euthymia.model.course import Pulse
 from euthymia.model.parameters import load_parameters
 from euthymia.population.simulate import Life
 from euthymia.population.surroundings import DAY_H

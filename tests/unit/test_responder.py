@@ -9,8 +9,8 @@ import pytest
 from tests.registry import COMBINATIONS, Combination
 
 from euthymia.engine.linear import Responder, respond
-from euthymia.model import chain
-from euthymia.model.chain import Course
+from euthymia.model import drive
+from euthymia.model.course import Course
 from euthymia.model.parameters import DEFAULT_SET, load_parameters
 from euthymia.model.pk import Given
 from euthymia.population.individual import chain_values, individual_values
@@ -28,7 +28,7 @@ def site(combination: Combination) -> Any:
     pk_values = individual_values(SET, people, numbers=numbers, seed=1)
     values = chain_values(SET, people, numbers=numbers, seed=1)
     given = tuple(Given(dose) for dose in combination.doses())
-    return chain._site_model(SET, pk_values, values, Course(given=given), COUNT)
+    return drive.site_model(SET, pk_values, values, Course(given=given), COUNT)
 
 
 @pytest.mark.parametrize("combination", EACH, ids=str)

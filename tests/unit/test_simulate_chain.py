@@ -10,7 +10,7 @@ from tests.registry import SETS
 
 from euthymia import simulate
 from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError, UnknownNameError
-from euthymia.model.chain import Pulse
+from euthymia.model.course import Pulse
 from euthymia.model.parameters import load_parameters
 from euthymia.model.scales import find_scale, scales
 from euthymia.model.variables import variables

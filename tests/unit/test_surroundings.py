@@ -16,7 +16,7 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.dosing.order import Order, Route
 from euthymia.dosing.regimen import single
 from euthymia.errors import InvalidInputError
-from euthymia.model.chain import Course, Learning, Pulse, Visit
+from euthymia.model.course import Course, Learning, Pulse, Visit
 from euthymia.population import surroundings
 from euthymia.population.settings import find_setting
 from euthymia.population.surroundings import (

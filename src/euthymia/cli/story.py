@@ -100,7 +100,7 @@ def episode(
     Example: euthymia episode --stress 3 --weeks 8
     """
     from euthymia.files.writing import check_writable, write_whole
-    from euthymia.model.chain import Pulse
+    from euthymia.model.course import Pulse
     from euthymia.model.parameters import DEFAULT_SET
     from euthymia.population.simulate import Life, simulate
 

@@ -17,19 +17,22 @@ from euthymia.evidence.fact_records import (
     STATISTICS,
     SUBGROUPS,
     VARIABLE,
+    WELL_BY,
     WINDOW,
     Statistic,
     read_overrides,
     read_reference,
 )
+from euthymia.evidence.fact_relapse import entry_times_h, scale_of
 from euthymia.model.parameters import ParameterSet
+from euthymia.population.outcomes import relapse_rules
 from euthymia.tables import Row
 
 _NUMERIC = ("steady_at_umol_per_L", "threshold", "expected_low", "expected_high")
 _COMPARISON = (
     *("regimen", "steady_at_umol_per_L", "variable", "statistic", "threshold", "at_h", "reference"),
     *("expected_low", "expected_high", "population", "subgroup", "assumption"),
-    *("overrides", "reference_overrides"),
+    *("overrides", "reference_overrides", "relapse_rule", "well_by"),
 )
 
 
@@ -71,7 +74,7 @@ def run_problems(run: Row, variables: Collection[str]) -> Iterator[str]:
     """Yield what is wrong with one row of a table of runs."""
     name = _name(run)
     if run["comparable"] == "no":
-        given = [column for column in _COMPARISON if run[column]]
+        given = [column for column in _COMPARISON if run.get(column)]
         if given or not run["reason"]:
             must = "given alone where comparable is no"
             yield str(invalid("reason", must=must, got=f"{', '.join(given) or 'nothing'} in {name}"))
@@ -88,6 +91,7 @@ def run_problems(run: Row, variables: Collection[str]) -> Iterator[str]:
     yield from _bound_problems(run)
     if run["statistic"] in STATISTICS:
         yield from _need_problems(run, STATISTICS[run["statistic"]])
+        yield from _follow_up_problems(run, STATISTICS[run["statistic"]])
 
 
 def _name(run: Row) -> str:
@@ -203,3 +207,36 @@ def _need_problems(run: Row, statistic: Statistic) -> Iterator[str]:
     if kind not in statistic.references:
         must = f"of the kind {' or '.join(statistic.references)}"
         yield str(invalid("reference", must=must, got=f"{run['reference']!r} for {name}"))
+
+
+def _follow_up_problems(run: Row, statistic: Statistic) -> Iterator[str]:
+    """Yield what is wrong with how patients are followed to relapse, or that it is given in vain."""
+    name = f"{run['statistic']} in {_name(run)}"
+    rules = tuple(relapse_rules())
+    for column, allowed in (("relapse_rule", rules), ("well_by", WELL_BY)):
+        given = run.get(column, "")
+        if given and not statistic.is_follow_up:
+            yield str(invalid(column, must="left out", got=f"{given!r} for {name}"))
+        if statistic.is_follow_up and given not in allowed:
+            must = f"one of {', '.join(map(repr, allowed))}"
+            yield str(invalid(column, must=must, got=f"{given!r} for {name}"))
+    if statistic.is_follow_up and run.get("relapse_rule") in rules:
+        yield from _window_problems(run, name)
+
+
+def _window_problems(run: Row, name: str) -> Iterator[str]:
+    scale = scale_of(run["relapse_rule"])
+    if run["variable"] != scale.variable:
+        must = f"{scale.variable}, which {run['relapse_rule']!r} rates"
+        yield str(invalid("variable", must=must, got=f"{run['variable']!r} for {name}"))
+    if run.get("well_by") == "stable_remission" and scale.name != "MADRS":
+        must = "a rule on MADRS where well_by is stable_remission"
+        yield str(invalid("relapse_rule", must=must, got=f"{run['relapse_rule']!r} for {name}"))
+    window = WINDOW.fullmatch(run["at_h"])
+    if window is None or window[2] is None:
+        yield str(invalid("at_h", must="a window", got=f"{run['at_h']!r} for {name}"))
+        return
+    first_h = min(entry_times_h(float(window[1]), run.get("well_by", "")))
+    if first_h < 0:
+        must = "a window with weekly visits of four weeks before it"
+        yield str(invalid("at_h", must=must, got=f"{run['at_h']!r} for {name}"))

@@ -64,6 +64,8 @@ class FactComparison:
         What the overrides stand for, in words; empty without any.
     overrides, reference_overrides : str
         What is set on top of the parameter set, and for the regimen of the reference, as in its table.
+    relapse_rule, well_by : str
+        By what definition patients relapse and enter, where they are followed; else empty.
     patients_count : int or None
         Virtual patients that were simulated; None for the typical patient.
     statistic : str
@@ -97,6 +99,8 @@ class FactComparison:
     overrides: str
     reference_overrides: str
     subgroup: str
+    relapse_rule: str
+    well_by: str
     patients_count: int | None
     variable: str
     statistic: str
@@ -227,6 +231,8 @@ def _compared(
         overrides=print_overrides(run.overrides),
         reference_overrides=print_overrides(run.reference_overrides),
         subgroup=run.subgroup,
+        relapse_rule=run.relapse_rule,
+        well_by=run.well_by,
         patients_count=None if run.patients_count is None else min(run.patients_count, MOST_PATIENTS),
         variable=variable.stem,
         statistic=_statistic(run),
@@ -262,6 +268,8 @@ def _stated(table: Table, row: FactRow, run: FactRun) -> FactComparison:
         overrides="",
         reference_overrides="",
         subgroup="",
+        relapse_rule="",
+        well_by="",
         patients_count=None,
         variable="",
         statistic="",
@@ -331,6 +339,7 @@ _WORDS: Mapping[str, str] = {
     "share_total_above": "share of patients whose reading reaches {threshold} at least once",
     "share_with_event": "share of patients with it in at least one session",
     "share_responding": "share of patients who have lost {percent} % {when}",
+    "share_relapsed": "share of those {well} at {start} h who relapse ({rule}) by {end} h",
     "contrast_at": "change {when}, less {against}",
     "mediated_share": "share of the difference in change {when} from {against}",
     "ratio_last_to_first": "peak after the last dose over that after the first",
@@ -342,6 +351,12 @@ _WORDS: Mapping[str, str] = {
     "no_change_of_rise": "change {when}, over {against}",
 }
 """What is read off, in words, one for each name of ``STATISTICS`` (under test)."""
+_WELL: Mapping[str, str] = {
+    "": "",
+    "response": "with a response",
+    "remission": "in remission",
+    "stable_remission": "in stable remission",
+}
 
 
 def _statistic(run: FactRun) -> str:
@@ -353,6 +368,10 @@ def _statistic(run: FactRun) -> str:
         threshold=f"{run.threshold or 0.0:g}",
         percent=f"{100.0 * (run.threshold or 0.0):g}",
         against=_against(run),
+        well=_WELL[run.well_by],
+        rule=run.relapse_rule,
+        start=f"{run.from_h or 0.0:g}",
+        end=f"{run.to_h or 0.0:g}",
     )
     is_named = run.reference.kind in ("regimen", "time") and "{against}" not in _WORDS[run.statistic]
     return f"{text}, against {_against(run)}" if is_named else text

@@ -16,6 +16,7 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.engine.maths import NUMPY
 from euthymia.errors import ResultWarning
 from euthymia.evidence.fact_records import STATISTICS, FactRun, Override
+from euthymia.evidence.fact_relapse import entry_times_h, visit_times_h
 from euthymia.mechanism.pk import brain
 from euthymia.mechanism.receptor import nmda
 from euthymia.model.chain import circuit_table, node_constants
@@ -65,13 +66,14 @@ class Entry(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What is simulated, in whom, what they expect, and what is set on top of the parameter set."""
+    """What is simulated, in whom, what they expect and live through, and what is set on top of the set."""
 
     regimen: str
     person: Person
     setting: str
     is_typical: bool
     overrides: tuple[Override, ...]
+    has_events: bool = False
 
 
 class Need(NamedTuple):
@@ -219,7 +221,14 @@ def starts_of(regimen: str) -> tuple[float, ...]:
 def scene_of(run: FactRun) -> Scene:
     """Return the scene of a run."""
     is_typical = run.patients_count is None
-    return Scene(run.regimen, person_of(run.subgroup), setting_of(run), is_typical, run.overrides)
+    return Scene(
+        run.regimen,
+        person_of(run.subgroup),
+        setting_of(run),
+        is_typical,
+        run.overrides,
+        STATISTICS[run.statistic].is_follow_up,
+    )
 
 
 def other_scene_of(run: FactRun) -> Scene:
@@ -277,6 +286,8 @@ def _named_times_h(run: FactRun) -> list[float]:
         named.append(_BEYOND * run.expected_high)
     if run.from_h is None or run.to_h is None:
         return named
+    if STATISTICS[run.statistic].is_follow_up:
+        return [*entry_times_h(run.from_h, run.well_by), *visit_times_h(run.from_h, run.to_h)]
     return [*named, *np.linspace(run.from_h, run.to_h, _WINDOW_POINTS if run.to_h > run.from_h else 1)]
 
 
@@ -329,7 +340,7 @@ def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse
             days=_days(scene, float(times_h[-1])),
             variables=need.variables,
             setting=scene.setting,
-            life=Life(is_well=who.is_well),
+            life=Life(is_well=who.is_well, has_events=scene.has_events),
             executor=SerialExecutor(),
         )
     return FactCourse(

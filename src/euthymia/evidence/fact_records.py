@@ -14,6 +14,7 @@ from euthymia.tables import Row, number
 RECALLED = "recalled-not-verified"
 CONFIDENCES = ("seen-in-source", "derived", RECALLED)
 SUBGROUPS = ("all", "healthy", "under_65", "from_65", "hypertension", "ssi_from_4")
+WELL_BY = ("response", "remission", "stable_remission")
 REFERENCE_KINDS = ("none", "baseline", "regimen", "variable", "time", "mediator")
 
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -41,6 +42,9 @@ class Statistic:
         A time or window, a threshold, more than one virtual patient. A threshold is given only where needed.
     is_share : bool
         The bounds are between 0 and 1.
+    is_follow_up : bool
+        A window, a definition of relapse and who is well at its start; given only where needed. People then
+        live with events of life.
     """
 
     meaning: str
@@ -49,6 +53,7 @@ class Statistic:
     needs_threshold: bool = False
     needs_patients: bool = False
     is_share: bool = False
+    is_follow_up: bool = False
 
 
 _COURSES = ("baseline", "regimen", "time")
@@ -128,6 +133,14 @@ STATISTICS: Mapping[str, Statistic] = {
         needs_threshold=True,
         needs_patients=True,
         is_share=True,
+    ),
+    "share_relapsed": Statistic(
+        meaning="of the patients who are well at the start of the window (`well_by`), the share who relapse "
+        "within it (`relapse_rule`), by observed v at visits; Kaplan-Meier at its end",
+        needs_time=True,
+        needs_patients=True,
+        is_share=True,
+        is_follow_up=True,
     ),
     "contrast_at": Statistic(
         meaning="change of v from baseline at the time, less that with the other regimen",
@@ -241,6 +254,10 @@ class FactRun:
         What a blocker, a knock-out or a mutation stands for; set after any mechanism, so it holds in each.
     reference_overrides : tuple of Override
         The same for the regimen of the reference: empty is without the blocker.
+    relapse_rule : str
+        A definition of ``data/relapse.toml``; empty where nobody is followed.
+    well_by : str
+        Who enters the window, of ``WELL_BY``; empty where nobody is followed.
     """
 
     row_id: str
@@ -262,6 +279,8 @@ class FactRun:
     assumption: str
     overrides: tuple[Override, ...]
     reference_overrides: tuple[Override, ...]
+    relapse_rule: str
+    well_by: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -317,6 +336,8 @@ def read_run(run: Row) -> FactRun:
         patients_count=int(patients[1]) if patients else None,
         overrides=read_overrides(run["overrides"]),
         reference_overrides=read_overrides(run["reference_overrides"]),
+        relapse_rule=run.get("relapse_rule", ""),
+        well_by=run.get("well_by", ""),
     )
 
 

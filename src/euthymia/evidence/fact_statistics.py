@@ -20,9 +20,11 @@ from euthymia.evidence.fact_courses import (
     variable_of,
 )
 from euthymia.evidence.fact_records import FactRun
+from euthymia.evidence.fact_relapse import entry_times_h, follow, visit_times_h
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.observation import VITAL_SIGNS
 from euthymia.population.outcomes import response
+from euthymia.population.surroundings import DAY_H
 
 Array = NDArray[np.float64]
 
@@ -292,6 +294,15 @@ def _share_responding(asked: Asked) -> float:
     return response(totals[:, 0], totals[:, 1:], asked.variable.removesuffix("_points")).mean()
 
 
+def _share_relapsed(asked: Asked) -> float:
+    rule, well_by = asked.run.relapse_rule, asked.run.well_by
+    entry_h, visits_h = entry_times_h(asked.from_h, well_by), visit_times_h(asked.from_h, asked.to_h)
+    totals = asked.own.observed(asked.variable, [0.0, *entry_h, *visits_h])
+    before, after = np.split(totals[:, 1:], [len(entry_h)], axis=1)
+    found = follow(rule, well_by, baseline=totals[:, 0], at_entry=before, rated=after, times_h=visits_h)
+    return 1.0 - found.share_well([(asked.to_h - asked.from_h) / DAY_H])[0]
+
+
 _MEASURES: Mapping[str, Callable[[Asked], float]] = {
     "value_at": _value_at,
     "peak": _peak,
@@ -311,6 +322,7 @@ _MEASURES: Mapping[str, Callable[[Asked], float]] = {
     "share_total_above": _share_total_above,
     "share_with_event": _share_with_event,
     "share_responding": _share_responding,
+    "share_relapsed": _share_relapsed,
     "contrast_at": _contrast_at,
     "mediated_share": _mediated_share,
     "ratio_last_to_first": _ratio_last_to_first,

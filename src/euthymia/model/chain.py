@@ -3,48 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.dosing.order import Dose
 from euthymia.engine.build import BuildError
 from euthymia.engine.equations import Drive, Equations
 from euthymia.engine.grid import LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
-from euthymia.engine.linear import Input, Responder, assemble
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.table import Table2
 from euthymia.errors import InvalidInputError
 from euthymia.mechanism.circuit import spectrum, steady
-from euthymia.mechanism.comparators import midazolam
-from euthymia.mechanism.pk import brain
 from euthymia.model import wiring
+from euthymia.model.course import Course, Daily, Decision
+from euthymia.model.drive import CourseDrive, Interpolated, daily
 from euthymia.model.parameters import ParameterSet, load_parameters
-from euthymia.model.pk import Given, parts_of, wire_pk
 from euthymia.tables import read_array
 
 Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
 FINENESS = 1.0
 """Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
-LONGEST_WITH_SWINGS_H = 3.0
+LONGEST_WITH_SWINGS_H = 2.0
 """Longest step where mood swings, which bend every day."""
-CHEBYSHEV_NODES = 13
 CLOSEST_H = 1e-6
 """Grid points closer than this are one."""
 GAMMA_KNOTS = 81
 """Knots a side of the table of the gamma index, which is uncalibrated."""
-NEEDED_BY = {
-    "R.ketamine": ("signalling.r_route_weight_fraction", "signalling.trkb_binding_weight_fraction"),
-    "R.hydroxynorketamine": ("signalling.metabolite_weight_fraction",),
-}
-"""Substances at the site that only some mechanisms read, by the switches that turn these on."""
 TABLE_PATH = "tables/circuit_gain.npy"
 """Samples for the shipped constants, made by ``tools/make_circuit_table.py``."""
 EQUATIONS = Equations(
@@ -55,115 +45,6 @@ EQUATIONS = Equations(
     outputs=wiring.outputs,
     structural=wiring.STRUCTURAL,
 )
-
-
-class Pulse(NamedTuple):
-    """Something constant from one time to another: a load of stress, an occupancy, care."""
-
-    start_h: float
-    end_h: float
-    height: float
-
-
-class Learning(NamedTuple):
-    """A stretch of therapy: learning per hour starts at ``height`` and saturates with ``time_h``."""
-
-    start_h: float
-    end_h: float
-    height: float
-    time_h: float
-
-
-class Visit(NamedTuple):
-    """When a drug is expected, how well the patient is prepared (0-1), and when the verdict on it is made.
-
-    ``verdict_h`` is None where nothing is concluded from what is felt.
-    """
-
-    time_h: float
-    preparation_fraction: float = 0.0
-    verdict_h: float | None = None
-
-
-class Decision(NamedTuple):
-    """At a visit some doses are decided on: ``decide(severity (P,)) -> what is given of them (P,)``."""
-
-    time_h: float
-    slots: tuple[int, ...]
-    decide: Callable[[Array], Array]
-
-
-class Daily(NamedTuple):
-    """Whole days, ascending, (D,), and values of each patient on them, (P, D); linear in between."""
-
-    days: Array
-    values: Array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """Everything that happens to a batch of patients, on grid points.
-
-    Parameters
-    ----------
-    given : tuple of Given
-        Doses of ketamine; each is a slot.
-    factors : array (P, slots) or None
-        What each patient gets of each slot: 1 as planned, 0 held or missed. None is 1 for all.
-    midazolam : tuple of Dose
-        By vein.
-    sessions_h, ect_h, contacts_h : tuple of float
-        Starts of dosing sessions; electroconvulsive treatments; contacts about a new antidepressant.
-    visits : tuple of Visit
-        When a drug is expected, given or not.
-    decisions : tuple of Decision
-        Doses that are decided on during the run, by the severity at a visit.
-    learning, preparation, occupancy, anaesthesia, care, stress, inflammation : tuples
-        Therapy, being prepared, transporter occupancy, general anaesthesia, care around the clock, and loads
-        of life beyond the usual.
-    adapted_occupancy_fraction : float
-        Occupancy that the patient is adapted to at the start.
-    mood_noise, events : Daily or None
-        Swings of mood on the logit of severity, and stress by events of each patient's life.
-    """
-
-    given: tuple[Given, ...] = ()
-    factors: Array | None = None
-    midazolam: tuple[Dose, ...] = ()
-    sessions_h: tuple[float, ...] = ()
-    ect_h: tuple[float, ...] = ()
-    contacts_h: tuple[float, ...] = ()
-    visits: tuple[Visit, ...] = ()
-    decisions: tuple[Decision, ...] = ()
-    learning: tuple[Learning, ...] = ()
-    preparation: tuple[Pulse, ...] = ()
-    occupancy: tuple[Pulse, ...] = ()
-    anaesthesia: tuple[Pulse, ...] = ()
-    care: tuple[Pulse, ...] = ()
-    stress: tuple[Pulse, ...] = ()
-    inflammation: tuple[Pulse, ...] = ()
-    adapted_occupancy_fraction: float = 0.0
-    mood_noise: Daily | None = None
-    events: Daily | None = None
-
-    @property
-    def pulses(self) -> tuple[Pulse | Learning, ...]:
-        """Everything that lasts from one time to another."""
-        return (
-            *self.learning,
-            *self.preparation,
-            *self.occupancy,
-            *self.anaesthesia,
-            *self.care,
-            *self.stress,
-            *self.inflammation,
-        )
-
-    @property
-    def kinks_h(self) -> Array:
-        """Times at which what is known by the day bends."""
-        known = [24.0 * one.days for one in (self.mood_noise, self.events) if one is not None]
-        return np.unique(np.concatenate(known)) if known else np.zeros(0)
 
 
 class ChainSolution(NamedTuple):
@@ -270,8 +151,8 @@ def solve_chain(
         )
     values = dict(chain_values)
     values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(parameters))
-    drive = _Drive(parameters, pk_values, values, course, patient_count)
-    swing = _daily(course.mood_noise, np.array([start_h]))[0][..., 0]
+    drive = CourseDrive(parameters, pk_values, values, course, patient_count)
+    swing = daily(course.mood_noise, np.array([start_h]))[0][..., 0]
     states, start = wiring.initial(
         NUMPY,
         values,
@@ -293,7 +174,7 @@ def solve_chain(
         stops = sorted(
             {start_h, *(float(mark) for mark in (*marks, *kinks) if start_h < mark < end_h), end_h}
         )
-        alone = _by_reference(given, first, _Interpolated(drive, grid), times_h, stops, jumps)
+        alone = _by_reference(given, first, Interpolated(drive, grid), times_h, stops, jumps)
         return ChainSolution({name: alone[name] for name in outputs or alone}, len(stops) - 1)
     march: dict[str, Any] = {
         "grid_h": grid,
@@ -405,7 +286,7 @@ def _with_kinks(grid: Array, kinks_h: Array) -> Array:
     return np.unique(np.concatenate([grid, days[apart]]))
 
 
-def _jumps(course: Course, drive: _Drive) -> list[tuple[float, Callable[..., Any]]]:
+def _jumps(course: Course, drive: CourseDrive) -> list[tuple[float, Callable[..., Any]]]:
     found: list[tuple[float, Callable[..., Any]]] = [
         (one.time_h, partial(_decide, drive=drive, decision=one)) for one in course.decisions
     ]
@@ -421,224 +302,9 @@ def _jumps(course: Course, drive: _Drive) -> list[tuple[float, Callable[..., Any
 
 
 def _decide(
-    m: Any, state: Mapping[str, Any], parameter: Mapping[str, Any], *, drive: _Drive, decision: Decision
+    m: Any, state: Mapping[str, Any], parameter: Mapping[str, Any], *, drive: CourseDrive, decision: Decision
 ) -> dict[str, Any]:
     """Decide on doses by the severity now; no state jumps."""
     del m, parameter
     drive.give(decision.slots, decision.decide(np.array(state["severity.severity_fraction"])))
     return {}
-
-
-class _Drive:
-    """Drugs at their sites, therapy, care, life and chance as functions of time."""
-
-    def __init__(
-        self,
-        parameters: ParameterSet,
-        pk_values: Mapping[str, Array],
-        chain_values: Mapping[str, Any],
-        course: Course,
-        patient_count: int,
-    ) -> None:
-        self.parameters, self.pk_values, self.chain_values = parameters, pk_values, chain_values
-        self.course, self.count, self.factors = course, patient_count, course.factors
-        if course.decisions:
-            slots = (patient_count, len(course.given))
-            self.factors = np.ones(slots) if self.factors is None else self.factors.copy()
-        self.drugs = self._systems()
-
-    def _systems(self) -> list[tuple[Sequence[Input], Responder]]:
-        """Return inputs and response of each drug's linear system: ketamine, midazolam, or neither."""
-        found = []
-        if self.course.given:
-            course = replace(self.course, factors=self.factors)
-            found.append(_site_model(self.parameters, self.pk_values, self.chain_values, course, self.count))
-        if self.course.midazolam:
-            found.append(_midazolam_model(self.chain_values, self.course.midazolam, self.count))
-        return [(inputs, Responder(system, inputs, readings)) for system, inputs, readings in found]
-
-    def give(self, slots: Sequence[int], factor: Array) -> None:
-        """Set what each patient gets of some doses that are still to come; what is missed stays so."""
-        if self.factors is None:
-            raise RuntimeError("no decisions were announced")
-        self.factors[:, list(slots)] *= factor[:, None]
-        self.drugs = self._systems()
-
-    def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
-        values, slopes = self._drug(times_h)
-        course = self.course
-        for name, pulses in (
-            ("occupancy_fraction", course.occupancy),
-            ("anaesthesia_fraction", course.anaesthesia),
-            ("care_fraction", course.care),
-            ("preparation_fraction", course.preparation),
-            ("extra_stress_relative", course.stress),
-            ("extra_inflammation_relative", course.inflammation),
-        ):
-            values[name] = _steps(pulses, times_h, is_left)
-            slopes[name] = np.zeros(len(times_h))
-        values["learning_relative"], slopes["learning_relative"] = _taught(course.learning, times_h, is_left)
-        values["mood_noise_logit"], slopes["mood_noise_logit"] = _daily(course.mood_noise, times_h)
-        if course.events is not None:
-            met, slopes["extra_stress_relative"] = _daily(course.events, times_h)
-            values["extra_stress_relative"] = values["extra_stress_relative"] + met
-        return values, slopes
-
-    def bends_h(self) -> list[float]:
-        """Return when what is absorbed starts and ends, where that is the same for all patients."""
-        inputs = [one for given, _ in self.drugs for one in given]
-        edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in inputs]
-        return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
-
-    def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        nothing = np.zeros(len(times_h))
-        values: dict[str, Array] = dict.fromkeys((*wiring.SITES, "midazolam_site_umol_per_L"), nothing)
-        slopes = dict(values)
-        unique, back = np.unique(times_h, return_inverse=True)
-        for _, respond in self.drugs:
-            found = respond(unique)
-            for name in values.keys() & found.keys():
-                values[name] = np.maximum(found[name], 0.0)[:, back]
-                slopes[name] = found[f"{name}.slope"][:, back]
-        return values, slopes
-
-
-def _daily(known: Daily | None, times_h: Array) -> tuple[Array, Array]:
-    """Return what is known by the day and its slope, (P, T), or (T,) of zeros."""
-    if known is None:
-        return np.zeros(len(times_h)), np.zeros(len(times_h))
-    days, values = known
-    place = np.clip(np.searchsorted(24.0 * days, times_h, side="right") - 1, 0, len(days) - 2)
-    share = times_h / 24.0 - days[place]
-    step = values[:, place + 1] - values[:, place]
-    return values[:, place] + step * share, step / 24.0
-
-
-class _Interpolated:
-    """One patient's drive, read off Chebyshev polynomials of each grid step: cheap at one time after another.
-
-    Thirteen nodes a step leave an error near rounding, since a step is short against what happens in it.
-    """
-
-    def __init__(self, drive: Drive, grid: Array) -> None:
-        self.drive, self.grid = drive, grid
-        self.nodes = -np.cos(np.linspace(0.0, np.pi, CHEBYSHEV_NODES))
-        half = 0.5 * np.diff(grid)
-        times = 0.5 * (grid[:-1] + grid[1:])[:, None] + half[:, None] * self.nodes
-        times[:, 0], times[:, -1] = grid[:-1], grid[1:]
-        is_left = np.zeros(times.shape, dtype=bool)
-        is_left[:, -1] = True
-        values, _ = drive(times.ravel(), is_left=is_left.ravel())
-        to_coefficients = np.linalg.inv(np.polynomial.chebyshev.chebvander(self.nodes, CHEBYSHEV_NODES - 1))
-        self.names = tuple(values)
-        stacked = np.stack([np.broadcast_to(values[name], (1, times.size))[0] for name in self.names])
-        self.coefficients = np.einsum("kj,nsj->snk", to_coefficients, stacked.reshape(-1, *times.shape))
-
-    def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
-        rows = np.empty((len(times_h), len(self.names)))
-        for at, (time, left) in enumerate(zip(times_h, is_left, strict=True)):
-            if time >= self.grid[-1] and not left:  # the polynomials end with the value before the end
-                values, _ = self.drive(np.array([time]), is_left=np.array([False]))
-                rows[at] = [np.ravel(values[name])[0] for name in self.names]
-                continue
-            side = "left" if left else "right"
-            step = int(np.clip(np.searchsorted(self.grid, time, side=side) - 1, 0, len(self.grid) - 2))
-            start, end = self.grid[step], self.grid[step + 1]
-            place = (2.0 * time - start - end) / (end - start)
-            angles = np.cos(np.arange(CHEBYSHEV_NODES) * np.arccos(np.clip(place, -1.0, 1.0)))
-            rows[at] = self.coefficients[step] @ angles
-        return {name: rows[:, at] for at, name in enumerate(self.names)}, {}
-
-
-def _site_model(
-    parameters: ParameterSet,
-    pk_values: Mapping[str, Array],
-    chain_values: Mapping[str, Any],
-    course: Course,
-    count: int,
-) -> Any:
-    """Return the linear system with effect sites, its inputs, and what is read off the sites."""
-    given = [
-        one if course.factors is None else one._replace(dose=_scaled(one.dose, course.factors[:, slot]))
-        for slot, one in enumerate(course.given)
-    ]
-    site = wiring.record(brain.Parameters, "site", chain_values)
-    parts = parts_of([one.dose.drug for one in given])
-    potency = brain.potencies(site)
-    named = {"S.ketamine": "s_ketamine_site_umol_per_L"} | {
-        substance: f"{substance.lower().replace('.', '_')}_site_umol_per_L"
-        for substance, fields in NEEDED_BY.items()
-        if any(chain_values[field] for field in fields)
-    }
-    substances = [
-        f"{part}.{kind}"
-        for part in parts
-        for kind in ("ketamine", "norketamine", "hydroxynorketamine")
-        if f"{part}.{kind}" in named or np.any(np.asarray(potency[f"{part}.{kind}"]) > 0)
-    ]
-    readings: dict[str, dict[str, Any]] = {}
-
-    def extend(observed: Mapping[str, Mapping[str, Array]]) -> list[Any]:
-        plasma = {
-            f"{part}.{kind}": observed[f"{part.lower()}_{kind}{'_arterial' if kind == 'ketamine' else ''}"]
-            for part in parts
-            for kind in ("ketamine", "norketamine", "hydroxynorketamine")
-        }
-        flows, concentrations, slopes = brain.sites(site, plasma, substances)
-        for ending, weights in (("", concentrations), (".slope", slopes)):
-            total: dict[str, Any] = {}
-            for substance in substances:
-                for node, weight in weights[substance].items():
-                    total[node] = total.get(node, 0.0) + potency[substance] * weight
-            readings[f"s_equivalents_site_umol_per_L{ending}"] = total
-            for substance, name in named.items():
-                if substance in weights:
-                    readings[f"{name}{ending}"] = dict(weights[substance])
-        return flows
-
-    model = wire_pk(parameters, pk_values, given, patient_count=count, extend=extend)
-    return model.system, model.inputs, readings
-
-
-def _midazolam_model(chain_values: Mapping[str, Any], doses: Sequence[Dose], count: int) -> Any:
-    """Return the linear system of midazolam, its inputs, and what is read off its site."""
-    parameters = wiring.record(midazolam.Parameters, "midazolam", chain_values)
-    inputs = [
-        Input(
-            midazolam.CENTRAL,
-            np.broadcast_to(np.asarray(dose.amount_umol, float), (count,)),
-            dose.start_h,
-            dose.duration_h,
-        )
-        for dose in doses
-    ]
-    return assemble(midazolam.flows(parameters), count), inputs, midazolam.readings(parameters)
-
-
-def _scaled(dose: Any, factor: Array) -> Any:
-    return replace(dose, amount_umol=dose.amount_umol * factor)
-
-
-def _steps(pulses: Sequence[Pulse], times_h: Array, is_left: Flags) -> Array:
-    """Return the sum of pulses at some times; at an edge the value after it, or before it where asked."""
-    total = np.zeros(len(times_h))
-    for start, end, height in pulses:
-        total += height * _inside(start, end, times_h, is_left)
-    return total
-
-
-def _inside(start_h: float, end_h: float, times_h: Array, is_left: Flags) -> Array:
-    after_start = np.where(is_left, times_h > start_h, times_h >= start_h)
-    before_end = np.where(is_left, times_h <= end_h, times_h < end_h)
-    return (after_start & before_end).astype(float)
-
-
-def _taught(stretches: Sequence[Learning], times_h: Array, is_left: Flags) -> tuple[Array, Array]:
-    """Return learning per hour and its slope: exp(-t / T_s) while a session lasts."""
-    value, slope = np.zeros(len(times_h)), np.zeros(len(times_h))
-    for start, end, height, time in stretches:
-        now = height * np.exp(-np.maximum(times_h - start, 0.0) / time)
-        now = now * _inside(start, end, times_h, is_left)
-        value += now
-        slope -= now / time
-    return value, slope

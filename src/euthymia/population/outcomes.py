@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from euthymia.errors import invalid, unknown
 from euthymia.mechanism.symptoms import scales as ratings
-from euthymia.model.chain import Decision
 from euthymia.model.concentrations import session_starts_h
+from euthymia.model.course import Decision
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.pk import Given
 from euthymia.model.scales import Scale, find_scale

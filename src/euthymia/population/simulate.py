@@ -24,8 +24,9 @@ from euthymia.dosing.regimen import Regimen
 from euthymia.engine.equations import SolveFailedError
 from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError, invalid, unknown
 from euthymia.mechanism.symptoms.scales import expected
-from euthymia.model.chain import ChainSolution, Course, Pulse, gamma_index, solve_chain
+from euthymia.model.chain import ChainSolution, gamma_index, solve_chain
 from euthymia.model.concentrations import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
+from euthymia.model.course import Course, Pulse
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters, set_names
 from euthymia.model.pk import Given
 from euthymia.model.scales import scales
@@ -492,6 +493,8 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
         )
         raise RunFailedError(message) from error
     if found.factors is not None:
+        if factors is not None:  # what was missed stays missed, whatever was decided
+            found = found._replace(factors=found.factors * factors)
         given = tuple(_of_some(one, part, found.factors, slot) for slot, one in enumerate(run.slots))
     return _Part(_pk(run, pk_values, given if run.is_drug_given else (), len(people)), found)
 

@@ -14,8 +14,8 @@ from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.order import TherapySession
 from euthymia.dosing.regimen import Regimen
 from euthymia.errors import InvalidInputError, invalid
-from euthymia.model.chain import Pulse
 from euthymia.model.concentrations import session_starts_h
+from euthymia.model.course import Pulse
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.pk import Given
 from euthymia.model.trajectory import Trajectory

@@ -19,8 +19,8 @@ from euthymia.errors import InvalidInputError, invalid, unknown
 from euthymia.mechanism.plasticity import events
 from euthymia.mechanism.receptor.occupancy import occupancy
 from euthymia.mechanism.symptoms import noise
-from euthymia.model.chain import Course, Daily, Learning, Pulse, Visit
 from euthymia.model.concentrations import grouped_starts_h
+from euthymia.model.course import Course, Daily, Learning, Pulse, Visit
 from euthymia.model.wiring import record
 from euthymia.population.settings import Setting
 from euthymia.streams import normals_by_occasion, uniforms
