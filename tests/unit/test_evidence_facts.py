@@ -25,6 +25,7 @@ from euthymia.evidence.fact_records import (
 from euthymia.evidence.facts import (
     ACUTE,
     MECHANISM,
+    OUTCOMES,
     comparable_runs,
     known_variables,
     load_acute_facts,
@@ -371,6 +372,35 @@ def test_a_changed_fact_is_refused(change: Callable[[Tables], None], message: st
     change(found)
     with pytest.raises(InvalidInputError, match=message):
         read(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (run("C0036a", "relapse_rule", ""), "'relapse_rule' must be one of 'MADRS 22 twice'.*Got '' for"),
+        (run("C0036a", "relapse_rule", "HAM-D 16"), "'relapse_rule' must be one of .*'HAM-D 16'.*C0036a"),
+        (run("C0036a", "well_by", "good"), "'well_by' must be one of 'response'.*Got 'good'.*run C0036a"),
+        (run("T0105a", "well_by", "response"), "'well_by' must be left out. Got 'response' for share_respon"),
+        (run("T0105a", "relapse_rule", "response lost"), "'relapse_rule' must be left out.*run T0105a"),
+        (run("P0006a", "well_by", "response"), "'reason' must be given alone.*Got well_by in run P0006a"),
+        (run("C0036a", "at_h", "288"), "'at_h' must be a window. Got '288' for share_relapsed in run C0036a"),
+        (run("C0036a", "at_h", ""), "'at_h' must be given"),
+        (run("C0036a", "population", "typical"), "'population' must be a number of virtual patients"),
+        (run("C0036a", "variable", "qids_sr16_points"), "'variable' must be madrs_points, which 'resp"),
+        (run("C0036a", "well_by", "stable_remission"), "'at_h' must be a window with weekly visits of"),
+        (run("P0208a", "well_by", "stable_remission"), "'relapse_rule' must be a rule on MADRS where well"),
+    ],
+)  # fmt: skip
+def test_a_changed_follow_up_is_refused(change: Callable[[Tables], None], message: str):
+    found = tables(OUTCOMES)
+    change(found)
+    with pytest.raises(InvalidInputError, match=message):
+        read(found, OUTCOMES)
+
+
+def test_columns_of_a_follow_up_may_be_left_out_of_a_table():
+    assert "well_by" not in tables()[1][0]
+    assert {one.well_by for row in everything() for one in row.runs} == {""}
 
 
 def test_every_problem_of_a_table_is_named_at_once():

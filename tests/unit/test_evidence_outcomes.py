@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from euthymia.citations import load_sources
+from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import InvalidInputError
 from euthymia.evidence import fact_compare
 from euthymia.evidence.fact_compare import CLOSED, compare_facts, facts_of, is_closed, is_misfit
@@ -19,6 +20,7 @@ from euthymia.evidence.facts import OUTCOMES, comparable_runs, load_outcome_fact
 from euthymia.evidence.records import FITTABLE_ROLES, Role
 from euthymia.evidence.select import fitting_rows
 from euthymia.population.settings import find_setting
+from euthymia.population.surroundings import visits_of
 from euthymia.tables import read_table
 
 NORMAL_95 = 1.96
@@ -101,7 +103,7 @@ def test_a_number_that_stands_in_two_rows_is_compared_once():
         for row in load_outcome_facts()
         if (match := re.match(r"same number as (\w\d+), compared there$", row.runs[0].reason))
     }
-    assert len(pairs) == 38
+    assert len(pairs) == 42
     for twin, compared in pairs.items():
         assert rows()[compared].is_comparable, twin
         assert rows()[compared].role is rows()[twin].role, twin
@@ -117,8 +119,9 @@ def compared() -> list[tuple[FactRow, FactRun]]:
 def test_what_the_table_is_for_is_compared():
     names = "P0008 P0016 P0017 P0018 P0036 P0040 P0041 P0043 P0207 S0004 S0005 S0006 T0007 T0013 T0014 T0015"
     names += " T0016 T0020 T0024 T0028 T0032 T0052 T0103 T0127 T0128 T0260 T0263 T0429 T0431 T0434 T0435"
+    names += " P0063 P0208 C0027 C0036 C0037 C0039 C0044"
     assert [name for name in names.split() if not rows()[name].is_comparable] == []
-    assert len([row for row, _ in compared() if not is_closed("efficacy", row)]) == 52
+    assert len([row for row, _ in compared() if not is_closed("efficacy", row)]) == 65
 
 
 def test_every_run_names_people_setting_and_what_it_supposes():
@@ -166,6 +169,8 @@ def test_bounds_are_the_printed_interval_or_the_one_that_the_printed_numbers_giv
     worked_out = {}
     for row, run in compared():
         low, high = run.expected_low, run.expected_high
+        if run.statistic == "share_relapsed":
+            continue
         if low is None or high is None:
             assert (low, high) in ((0.0, None), (None, 0.0)), row.row_id
             continue
@@ -197,12 +202,49 @@ def test_bounds_that_were_worked_out_are_those_worked_out_here():
     assert bounds["T0429a"] == (0.336, 0.336)
 
 
+def relapse_bounds(row: FactRow, run: FactRun) -> tuple[float, float]:
+    """Return the bounds of a share who relapse that the printed columns give."""
+    printed = row.printed
+    interval = re.search(r"95 % CI ([\d.]+) to ([\d.]+)", printed["spread"])
+    count = printed["n"] or ("17" if row.row_id == "C0037" else "")
+    if printed["quantity"].startswith("median"):
+        return _wilson(0.5, float(count))
+    if interval:
+        return float(interval[1]) / 100.0, float(interval[2]) / 100.0
+    share = float(printed["value"]) / 100.0
+    is_well = any(word in printed["quantity"] for word in ("still well", "kept"))
+    share = 1.0 - share if is_well else share
+    return _wilson(share, float(count)) if count else (share, share)
+
+
+def test_bounds_of_a_share_who_relapse_are_those_of_the_printed_share_or_of_half_by_the_median():
+    followed = [(row, run) for row, run in compared() if run.statistic == "share_relapsed"]
+    assert len(followed) == 19
+    for row, run in followed:
+        by_hand = relapse_bounds(row, run)
+        assert (run.expected_low, run.expected_high) == pytest.approx(by_hand, abs=ROUNDING), row.row_id
+
+
+def test_the_followed_live_with_events_and_are_followed_as_long_as_was_printed():
+    for row, run in compared():
+        if run.statistic != "share_relapsed":
+            continue
+        assert "events of life arrive" in run.assumption
+        assert run.from_h is not None
+        assert run.to_h is not None
+        printed_h = float(row.printed["time_h"])
+        last = (visits_of(parse_regimen(run.regimen)) or (0.0,))[-1]
+        starts = {"last infusion": last, "end of induction": last, "day-3": 0.0}
+        start = next((h for word, h in starts.items() if word in row.printed["note"]), run.from_h)
+        assert run.to_h - start == pytest.approx(printed_h), row.row_id
+
+
 def test_shares_are_of_many_patients_and_scores_of_a_scale():
     for row, run in compared():
         assert run.patients_count or row.row_id == "P0008", row.row_id
         assert run.variable.endswith("_points"), row.row_id
         if STATISTICS[run.statistic].is_share:
-            assert run.threshold == 0.5, row.row_id
+            assert run.threshold == (None if run.relapse_rule else 0.5), row.row_id
 
 
 # --- what stays closed, what may be fitted ---------------------------------------------------------
@@ -213,7 +255,7 @@ def test_rows_to_validate_show_neither_printed_number_nor_verdict():
     printed = rows()
     shut = [one for one in compare_facts("efficacy") if one.role == "validate"]
     assert len({one.row_id for one in shut}) == 92
-    assert len([one for one in shut if one.variable]) == 25
+    assert len([one for one in shut if one.variable]) == 31
     for one in shut:
         row = printed[one.row_id].printed
         assert one.fact == ", ".join(

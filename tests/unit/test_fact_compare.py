@@ -223,6 +223,7 @@ def test_every_statistic_has_its_words():
         ("AE-BLOOD-006", "a", "share of patients whose reading reaches 180 at least once"),
         ("T0103", "a", "change at 24 h, less that with midazolam 0.045 mg/kg iv over 40 min"),
         ("P0036", "a", "change at 24 h, less that with saline iv over 40 min in setting saline"),
+        ("C0036", "a", "share of those with a response at 288 h who relapse (response lost) by 696 h"),
         ("Q040", "a", f"change at 24 h, over that with {INFUSION} and nothing changed"),
     ],
 )
@@ -286,6 +287,12 @@ def test_statistics_of_a_tent_are_those_worked_out_by_hand(
 ):
     course = known_course(glutamate_surge_relative=tent(4.0)[None])
     assert read_off(statistic, course, **changes) == pytest.approx(by_hand, rel=1e-9)
+
+
+@pytest.fixture
+def rated_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let raters write down what is expected."""
+    monkeypatch.setattr(FactCourse, "observed", as_expected)
 
 
 def as_expected(course: FactCourse, variable: str, times_h: list[float]) -> np.ndarray:
@@ -412,6 +419,100 @@ def test_the_spread_of_changes_is_that_of_what_was_seen_to_change(monkeypatch: p
     course = known_course(madrs_points=np.array([[30.0], [20.0], [10.0]]) - [[1.0], [2.0], [6.0]] * TIMES_H)
     asked = {"variable": "madrs_points", "from_h": 2.0, "to_h": 2.0}
     assert read_off("sd_of_change_at", course, **asked) == pytest.approx(np.sqrt(28.0), rel=1e-9)
+
+
+def daily(*totals: list[float]) -> FactCourse:
+    """Return 30 patients of each kind, with a total for each day, straight in between."""
+    days = np.linspace(0.0, len(totals[0]) - 1.0, len(totals[0]))
+    points = np.repeat(np.array(totals), 30, axis=0)
+    return FactCourse(
+        times_h=days * 24.0,
+        values={"madrs_points": points},
+        starts_h=(0.0,),
+        numbers=np.arange(1, len(points) + 1),
+        parameters=load_parameters(),
+    )
+
+
+def relapse_by(course: FactCourse, from_day: float, to_day: float, **changes: object) -> float | None:
+    asked = {"relapse_rule": "MADRS 22 once", "well_by": "response", "variable": "madrs_points"}
+    hours = {"from_h": 24.0 * from_day, "to_h": 24.0 * to_day}
+    return read_off("share_relapsed", course, **(asked | hours | changes))
+
+
+def falling_ill(day: int, last: int, *, well: float = 8.0, ill: float = 30.0) -> list[float]:
+    """Return totals: ill at the start, well from the next day, ill again from a day on."""
+    return [36.0, *([well] * (day - 1)), *([ill] * (last - day + 1))]
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+@pytest.mark.parametrize(("to_day", "by_hand"), [(7, 0.0), (14, 0.25), (21, 0.25), (28, 0.5), (30, 0.75)])
+def test_those_relapse_whose_known_time_lies_within_the_window(to_day: int, by_hand: float):
+    """Ill from days 10, 25, 30 and never; seen at weekly visits after day 0 and at the end of the window."""
+    course = daily(*(falling_ill(day, 40) for day in (10, 25, 30, 41)))
+    assert relapse_by(course, 1, 1 + to_day if to_day < 28 else to_day) == pytest.approx(by_hand)
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+def test_a_short_window_is_visited_every_third_day_and_a_dip_between_weeks_is_seen():
+    dip = [36.0, *([8.0] * 3), 30.0, *([8.0] * 39)]
+    course = daily(dip, falling_ill(41, 43))
+    assert relapse_by(course, 1, 15) == pytest.approx(0.5)
+    assert relapse_by(course, 1, 29) == pytest.approx(0.0)
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+def test_only_the_well_enter_by_the_rule_that_is_named():
+    course = daily(
+        falling_ill(40, 60, well=16.0),
+        falling_ill(40, 60, well=9.0),
+        [36.0] * 61,
+        falling_ill(61, 60, well=9.0),
+    )
+    assert relapse_by(course, 30, 58) == pytest.approx(2.0 / 3.0)
+    assert relapse_by(course, 30, 58, well_by="remission") == pytest.approx(0.5)
+    assert relapse_by(course, 30, 58, well_by="stable_remission") == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+def test_stable_remission_forgives_one_of_four_weekly_visits():
+    late = [36.0] * 10 + [8.0] * 50
+    once = falling_ill(61, 59)
+    once[16] = 13.0
+    twice = list(once)
+    twice[23] = 13.0
+    asked = {"well_by": "stable_remission", "relapse_rule": "response lost"}
+    for course, is_admitted in ((once, True), (twice, False), (late, True)):
+        assert (relapse_by(daily(course), 30, 58, **asked) == 0.0) is is_admitted
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+def test_a_rule_of_two_visits_waits_for_the_second():
+    course = daily(falling_ill(25, 40), falling_ill(41, 40))
+    twice = {"relapse_rule": "MADRS 22 twice"}
+    assert relapse_by(course, 1, 29) == pytest.approx(0.5)
+    assert relapse_by(course, 1, 29, **twice) == pytest.approx(0.0)
+    assert relapse_by(course, 1, 36, **twice) == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("rated_as_expected")
+def test_too_few_who_enter_give_no_share():
+    course = daily(falling_ill(10, 40)).first(19)
+    assert relapse_by(course, 1, 29) is None
+    assert relapse_by(daily(falling_ill(10, 40)).first(20), 1, 29) == pytest.approx(1.0)
+    assert relapse_by(daily([36.0] * 41), 1, 29) is None
+
+
+def test_the_followed_are_seen_at_visits_and_live_with_events():
+    run = run_of("C0036")
+    assert scene_of(run).has_events
+    assert not scene_of(run_of("T0105")).has_events
+    assert scene_of(run_of("T0105")).regimen == scene_of(run).regimen
+    ((_, need),) = needs_of([run]).items()
+    assert need.times_h == (0.0, 288.0, 360.0, 432.0, 504.0, 576.0, 648.0, 696.0)
+    ((_, stable),) = needs_of([run_of("C0027")]).items()
+    assert stable.times_h[:5] == (0.0, 2184.0, 2352.0, 2520.0, 2688.0)
+    assert stable.times_h[-1] == 9240.0
 
 
 def test_fewer_patients_are_the_first_ones():

@@ -342,6 +342,7 @@ def _simulated(scene: Scene, need: Need, parameters: ParameterSet) -> FactCourse
             setting=scene.setting,
             life=Life(is_well=who.is_well, has_events=scene.has_events),
             executor=SerialExecutor(),
+            engine="c" if scene.has_events else "numpy",
         )
     return FactCourse(
         times_h=times_h,

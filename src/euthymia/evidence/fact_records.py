@@ -136,7 +136,8 @@ STATISTICS: Mapping[str, Statistic] = {
     ),
     "share_relapsed": Statistic(
         meaning="of the patients who are well at the start of the window (`well_by`), the share who relapse "
-        "within it (`relapse_rule`), by observed v at visits; Kaplan-Meier at its end",
+        "within it (`relapse_rule`), by observed v at visits; Kaplan-Meier at its end, none where hardly "
+        "anybody enters",
         needs_time=True,
         needs_patients=True,
         is_share=True,

@@ -27,6 +27,8 @@ from euthymia.population.outcomes import response
 from euthymia.population.surroundings import DAY_H
 
 Array = NDArray[np.float64]
+FEWEST_FOLLOWED = 20
+"""A share who relapse has no value where fewer enter: its standard error would exceed a tenth."""
 
 
 class Asked(NamedTuple):
@@ -300,6 +302,8 @@ def _share_relapsed(asked: Asked) -> float:
     totals = asked.own.observed(asked.variable, [0.0, *entry_h, *visits_h])
     before, after = np.split(totals[:, 1:], [len(entry_h)], axis=1)
     found = follow(rule, well_by, baseline=totals[:, 0], at_entry=before, rated=after, times_h=visits_h)
+    if found.count < FEWEST_FOLLOWED:
+        return np.nan
     return 1.0 - found.share_well([(asked.to_h - asked.from_h) / DAY_H])[0]
 
 
