@@ -93,3 +93,12 @@ def test_unknown_row_role_and_key_are_bad_input(command: Command):
     assert "Did you mean 'validate'" in command("evidence", "safety", "--role", "validat").err
     assert command("evidence", "safety", *ACUTE, "--set", "cardiovascular.largest=1").code == 2
     assert command("evidence", "mechanism", *FEW, "--json", "--csv").code == 2
+
+
+def test_the_followed_name_their_rule_and_who_entered(command: Command):
+    document = command("evidence", "efficacy", "--json", "--row", "C0036", "--row", "C0066").json
+    check_schema(document, "facts-1")
+    followed, shut = document["rows"]
+    assert (followed["relapse_rule"], followed["well_by"]) == ("response lost", "response")
+    assert 0.0 < followed["simulated"] <= 1.0
+    assert (shut["verdict"], shut["low"], shut["high"]) == (CLOSED, None, None)
