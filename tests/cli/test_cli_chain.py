@@ -69,10 +69,12 @@ def test_many_patients_are_rated(command: Command):
     assert "PHQ-9, change" in out
 
 
+@pytest.mark.slow
 def test_times_do_not_change_what_the_tables_say(command: Command):
     assert command("simulate", INFUSION, *TIMES).out == command("simulate", INFUSION).out
 
 
+@pytest.mark.slow
 def test_compared_regimens_stand_in_the_same_tables(command: Command):
     out = command("simulate", INFUSION, "--compare", NASAL, "--compare", "ketamine 0.5 mg/kg sc").out
     assert len(re.findall(r"^ esketamine 84 mg intranasal +33 ", out, flags=re.MULTILINE)) == 1
@@ -136,6 +138,7 @@ def test_options_of_the_chain_are_refused_where_it_does_not_run(command: Command
 # --- machines ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [(), ("--patients", 6), ("--patients", 3, "--individuals"), ("--compare", NASAL)]
 )
@@ -186,6 +189,7 @@ def test_same_seed_same_bytes_and_patient_2_is_the_same_among_3_and_9(command: C
 # --- files -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folder_of_two_regimens_holds_both(command: Command, tmp_path: Path):
     done = command(
         "simulate", INFUSION, "--compare", NASAL, "--out", tmp_path / "run", "--patients", 2, *TIMES

@@ -125,6 +125,7 @@ def test_report_that_cannot_be_written_fails_before_anything_is_printed(command:
 OUTCOMES = ("--row", "T0103", "--row", "T0124", "--row", "S0007")
 
 
+@pytest.mark.slow
 def test_outcomes_obey_the_schema_of_facts_and_keep_the_order_of_their_table(command: Command):
     done = command("evidence", "efficacy", "--json", *OUTCOMES)
     assert (done.code, done.err) == (0, "")

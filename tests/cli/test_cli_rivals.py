@@ -27,6 +27,7 @@ def few_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rival_facts, "typical_facts", lambda: few)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("first_experiment")
 def test_ensemble_is_printed_written_and_reported(command: Command, tmp_path: Path):
     page = tmp_path / "rivals.html"

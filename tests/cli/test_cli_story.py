@@ -67,6 +67,7 @@ def numbers_in(text: str) -> list[float]:
 # --- story -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_story_obeys_its_schema_and_cites_rows_that_exist():
     document = told(INFUSION)
     check_schema(document, "story-1")

@@ -62,6 +62,7 @@ def test_setting_may_be_written_with_capitals_and_spaces(command: Command):
     assert all("setting nasal_placebo" in one["provenance"]["covariates"] for one in documents)
 
 
+@pytest.mark.slow
 def test_more_hope_is_more_change_on_the_same_drug(command: Command):
     changes = [
         change_of(command("simulate", INFUSION, *CURVE, "--setting", setting).json)
@@ -174,6 +175,7 @@ def test_entry_that_nobody_can_meet_is_refused(command: Command, options: tuple[
     check_refused(command("simulate", INFUSION, *options), message)
 
 
+@pytest.mark.slow
 def test_life_events_reach_some_patients_and_are_echoed(command: Command):
     asked = ("--json", "--individuals", "--variables", "stress_relative", "--times", "0,1400", "--days", 60)
     calm, eventful = (
@@ -193,6 +195,7 @@ def test_life_events_reach_some_patients_and_are_echoed(command: Command):
 # --- long-term harms -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_harms_stand_under_the_tables_with_what_they_rest_on(command: Command):
     out = command("simulate", f"{INFUSION}, weekly x 3", "--harms").out
     words = re.sub(r"\s+", " ", out)
@@ -202,6 +205,7 @@ def test_harms_stand_under_the_tables_with_what_they_rest_on(command: Command):
     assert "long-term harm" not in command("simulate", INFUSION, "--days", 2).out
 
 
+@pytest.mark.slow
 def test_harms_stand_beside_every_course_that_gives_ketamine(command: Command):
     compared = ("--compare", MIDAZOLAM, "--compare", "esketamine 84 mg in")
     out = command("simulate", INFUSION, *compared, "--harms", "--days", 2).out
@@ -285,6 +289,7 @@ def columns_of(out: str) -> list[str]:
     return re.split(r" {2,}", head.split("made of")[1].strip())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("regimen", "setting", "found"),
     [
@@ -302,6 +307,7 @@ def test_columns_are_the_parts_that_there_are(command: Command, regimen: str, se
     assert f"What each rests on: {rests_on}." in re.sub(r"\s+", " ", out)
 
 
+@pytest.mark.slow
 def test_therapy_stands_with_what_it_may_be_at_least_and_at_most(command: Command):
     out = command("simulate", EVERYTHING, "--days", 3).out
     shown = re.search(r"daily x 3 +day 3 .* (\S+) \((\S+) to (\S+)\)", out)
@@ -310,6 +316,7 @@ def test_therapy_stands_with_what_it_may_be_at_least_and_at_most(command: Comman
     assert most < middle < least <= 0.0
 
 
+@pytest.mark.slow
 def test_part_that_one_of_two_regimens_lacks_is_a_dash(command: Command):
     out = command("simulate", "CBT 50 min at 24 h", "--compare", INFUSION, "--days", 2).out
     assert columns_of(out) == ["drug", "expectancy", "therapy", NATURAL]
@@ -341,6 +348,7 @@ def test_report_takes_the_change_apart_and_holds_ideation_with_every_notice(comm
         assert part in words, part
 
 
+@pytest.mark.slow
 def test_report_of_somebody_without_ideation_has_no_such_section(command: Command, tmp_path: Path):
     path = tmp_path / "report.html"
     asked = ("--set", "ideation.episode_ideation_fraction=0.01", "--days", 2, "--quiet")

@@ -176,6 +176,7 @@ def test_two_processes_may_build_at_once(tmp_path: Path):
     assert len(list(tmp_path.rglob("*.so"))) == 1
 
 
+@pytest.mark.slow
 def test_without_a_compiler_numpy_steps_and_says_so(monkeypatch: pytest.MonkeyPatch):
     def none(*_: Any) -> Any:
         raise build.BuildError("no C compiler was found")

@@ -113,6 +113,7 @@ def moved_in(case: str) -> dict[str, tuple[list[float] | None, list[float]]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_typical_numbers_stay(case: str):
     moved = moved_in(case)

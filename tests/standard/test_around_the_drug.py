@@ -63,6 +63,7 @@ def test_midazolam_makes_no_plasticity():
         np.testing.assert_array_equal(course[name], 0.0)
 
 
+@pytest.mark.slow
 def test_ketamine_is_told_from_saline_better_than_from_midazolam():
     def gap(control: str, setting: str) -> float:
         beliefs = [
@@ -80,6 +81,7 @@ def test_who_finds_out_to_be_on_the_control_is_disappointed():
     assert madrs(SALINE, [1.0], setting="saline")[0] > hoped[0] + 1.0
 
 
+@pytest.mark.slow
 def test_admission_helps_whatever_is_given():
     for one in (KETAMINE, SALINE):
         alone, admitted = (madrs(one, [3.0], setting=name)[0] for name in ("saline", "saline+admission"))
@@ -111,6 +113,7 @@ def test_with_the_drug_term_the_model_predicts_a_contrast_under_anaesthesia_agai
     assert drug < saline - 4.0
 
 
+@pytest.mark.slow
 def test_anaesthetics_that_quieten_the_circuit_take_most_of_that_contrast_away():
     quiet = with_mechanisms(load_parameters(), ["anaesthetic_gain"])
 
@@ -144,6 +147,7 @@ def test_about_a_third_of_the_six_week_effect_of_an_ssri_is_there_by_week_one():
     assert 0.2 < week / six < 0.45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "daily", ["sertraline 50 mg", "fluoxetine 20 mg", "venlafaxine 75 mg", "duloxetine 60 mg"]
 )
@@ -154,11 +158,13 @@ def test_usual_doses_of_other_antidepressants_do_as_much_as_escitalopram(daily: 
     assert other == pytest.approx(first, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_new_antidepressant_adds_to_ketamine():
     both = madrs(f"{KETAMINE}; {SSRI}", [28.0], setting="none")[0]
     assert both < madrs(KETAMINE, [28.0], setting="none")[0] - 1.0
 
 
+@pytest.mark.slow
 def test_who_is_on_an_antidepressant_already_stays_where_they_are_and_worsens_slowly_without_it():
     on = Life(taken=(Taken.create("escitalopram 10 mg"),))
     off = Life(taken=(Taken.create("escitalopram 10 mg until day 7"),))
@@ -177,12 +183,14 @@ def therapy_gain(regimen: str, at_days: str, days: float, **more: Any) -> float:
     return float(madrs(regimen, [days], **more)[0] - with_it)
 
 
+@pytest.mark.slow
 def test_therapy_in_the_window_holds_longer_than_the_same_outside_it():
     inside = therapy_gain(KETAMINE, "1, 2, 4 d", 60.0, setting="none")
     outside = therapy_gain(KETAMINE, "21, 22, 24 d", 60.0, setting="none")
     assert inside > 2.0 * outside > 0.0
 
 
+@pytest.mark.slow
 def test_therapy_alone_stays_small():
     trained = madrs("automated self-association training 20 min, every 12 h x 8", [7.0, 30.0], setting="none")
     assert (trained > -3.0).all()
@@ -194,6 +202,7 @@ def test_therapy_does_not_change_the_acute_peak():
     np.testing.assert_allclose(with_it, madrs(KETAMINE, [2 / 24, 1.0], setting="none"), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_strong_stress_in_the_window_hardens_more_than_without_a_window():
     hard = Life(stress=(Pulse(24.0, 96.0, 4.0),), is_well=True)
     seen: dict[str, Any] = {"times_h": [0.0, 720.0], "variables": ["negative_belief_fraction"]}
@@ -205,6 +214,7 @@ def test_strong_stress_in_the_window_hardens_more_than_without_a_window():
 # --- schedules, responders ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twice_a_week_is_about_as_good_as_three_times():
     twice, thrice = (
         madrs(f"{KETAMINE}, {how}", [15.0], setting="saline")[0]
@@ -254,6 +264,7 @@ def test_relapse_after_sixteen_weeks_of_stable_remission_is_far_rarer_than_after
 # --- nothing -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", sorted(set(settings()) - {"admission"}))  # care acts by itself
 def test_zero_of_everything_stays_flat_in_every_setting(setting: str):
     days = [1.0, 30.0, 365.0]

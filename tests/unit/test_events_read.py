@@ -209,6 +209,7 @@ def test_further_doses_equal_rows_of_their_own(table) -> None:
     assert_same(run(short, TIMES_H), run(long, TIMES_H), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("amount", "rate", "route", "drug", "interval_h"),
     [

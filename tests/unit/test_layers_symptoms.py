@@ -280,6 +280,7 @@ def quiet_rates(states: dict[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return wiring.rates(NUMPY, states, drives(), {**values, **RESTING})
 
 
+@pytest.mark.slow
 @given(values=people())
 def test_the_untreated_episode_is_at_rest_in_any_person(values: dict[str, float]):
     states, start = wiring.initial(NUMPY, values)

@@ -65,6 +65,7 @@ def test_without_any_route_into_the_drive_only_expectancy_is_left():
     assert set(turned.values()) == {0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mechanisms())
 def test_a_mechanism_holds_for_virtual_patients_over_weeks(name: str):
     course = simulate(

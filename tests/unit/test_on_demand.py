@@ -72,6 +72,7 @@ def test_what_is_decided_is_what_is_in_the_brain(course: Trajectory):
     assert found[~is_given].max() < 1e-3
 
 
+@pytest.mark.slow
 def test_a_replay_with_the_doses_that_were_given_is_the_same_to_the_byte(course: Trajectory):
     again = run(on_demand=None, factors=given_to(course))
     for name, values in course.values.items():
@@ -86,6 +87,7 @@ def test_later_ratings_decide_later_doses(course: Trajectory):
     assert (change < 0).any()
 
 
+@pytest.mark.slow
 def test_a_dose_that_is_left_out_moves_mood_only_from_its_visit_on(course: Trajectory):
     as_planned = run(on_demand=None)
     given = given_to(course)
@@ -100,6 +102,7 @@ def test_a_dose_that_is_left_out_moves_mood_only_from_its_visit_on(course: Traje
             assert not np.array_equal(mood[~before], planned[~before])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "size"), [(3, 512), (8, 3)])
 def test_patient_3_is_the_same_in_any_company_and_chunk(
     course: Trajectory, count: int, size: int, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +115,7 @@ def test_patient_3_is_the_same_in_any_company_and_chunk(
         assert values[2].tobytes() == course.values[name][2].tobytes(), name
 
 
+@pytest.mark.slow
 def test_doses_that_are_missed_stay_missed_whatever_the_rating(course: Trajectory):
     planned = np.ones((COUNT, len(STARTS_H)))
     planned[::2, FIXED + 1] = 0.0
@@ -122,6 +126,7 @@ def test_doses_that_are_missed_stay_missed_whatever_the_rating(course: Trajector
     assert np.array_equal(found[:, FIXED] > 0.0, given_to(course)[:, FIXED] > 0.0), "same mood until then"
 
 
+@pytest.mark.slow
 def test_the_typical_patient_is_rated_without_error():
     typical = run(None)
     given = given_to(typical)
@@ -130,6 +135,7 @@ def test_the_typical_patient_is_rated_without_error():
     assert np.array_equal(given[0, FIXED:], np.where(has_responded, 0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_a_cut_off_decides_where_the_rule_is_one():
     cut = run(on_demand=OnDemand(from_h=STARTS_H[FIXED], rule="MADRS 22 once"))
     days = [start / 24.0 for start in STARTS_H[FIXED:]]
@@ -137,6 +143,7 @@ def test_a_cut_off_decides_where_the_rule_is_one():
     assert np.array_equal(given_to(cut)[:, FIXED:] == 1.0, rated >= 22.0)
 
 
+@pytest.mark.slow
 def test_a_dose_on_demand_at_once_is_given_for_nobody_has_responded_yet():
     found = run(5, on_demand=OnDemand(from_h=0.0))
     assert np.all(given_to(found)[:, 0] == 1.0)

@@ -273,6 +273,7 @@ def test_mechanisms_are_told_apart_by_directions_only(example: FactComparison):
     assert not_separated([]) == ()
 
 
+@pytest.mark.slow
 def test_each_mechanism_gets_its_own_values_and_each_scene_one_run(monkeypatch: pytest.MonkeyPatch):
     scenes, progress = [], []
     plain = fact_courses._simulated

@@ -51,6 +51,7 @@ def test_the_start_is_that_of_the_run_also_before_time_0():
     assert rated(course, [0.0])[:, 0].min() >= RULE.at_least_points
 
 
+@pytest.mark.slow
 def test_who_does_not_meet_the_rule_is_left_out_and_nobody_else():
     course, everyone = enrolled(30), enrolled(int(enrolled(30).numbers[-1]), None)
     at_start = rated(everyone, [1.0])[:, 0]
@@ -61,6 +62,7 @@ def test_who_does_not_meet_the_rule_is_left_out_and_nobody_else():
         assert values.tobytes() == everyone.values[name][chosen].tobytes(), name
 
 
+@pytest.mark.slow
 def test_who_is_enrolled_does_not_depend_on_how_many_are():
     few, many = enrolled(10), enrolled(100)
     assert few.patients == many.patients[:10]
@@ -68,6 +70,7 @@ def test_who_is_enrolled_does_not_depend_on_how_many_are():
     assert rated(few, [1.0, 28.0]).tobytes() == rated(many, [1.0, 28.0])[:10].tobytes()
 
 
+@pytest.mark.slow
 def test_another_seed_enrols_others():
     assert enrolled(20).patients != enrolled(20, seed=5).patients
 
@@ -85,6 +88,7 @@ def test_a_stricter_rule_enrols_some_of_the_same():
     assert strict < lenient
 
 
+@pytest.mark.slow
 def test_untreated_patients_who_were_chosen_fall_back_and_unchosen_ones_do_not():
     """Regression to the mean: the rater's error and a bad week of the day of entry both pass."""
     count = 400

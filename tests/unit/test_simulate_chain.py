@@ -222,6 +222,7 @@ def test_provenance_names_what_was_asked():
     assert course.patients == ("1", "2", "3")
 
 
+@pytest.mark.slow
 def test_settings_differ_by_hope_alone():
     courses = {
         name: simulate(INFUSION, setting=name, times_h=[0.0, 24.0]) for name in ("open", "saline", "none")
@@ -252,6 +253,7 @@ def test_midazolam_acts_and_what_is_weak_about_it_is_said():
     assert np.all(course["dissociation_fraction"] == 0.0)
 
 
+@pytest.mark.slow
 def test_ect_lowers_severity_for_weeks():
     course = simulate("ECT, twice weekly x 6", days=40, times_h=[0.0, 480.0, 960.0], setting="none")
     madrs = course["madrs_points"][0]

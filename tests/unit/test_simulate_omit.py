@@ -41,6 +41,7 @@ def test_leaving_everything_out_is_life_without_treatment(patients: int | None):
     assert {f"without {part}" for part in PARTS} <= set(less.provenance.covariates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "silent"),
     [
@@ -63,6 +64,7 @@ def test_what_is_left_out_is_not_there_and_the_rest_is(part: str, silent: tuple[
         assert np.any(less[name] != 0.0) == expected, name
 
 
+@pytest.mark.slow
 def test_the_parts_together_make_the_whole_change():
     """Left out one after the other, what each makes adds up by construction; each must make some of it."""
     ends = [without(*PARTS[:count])["madrs_points"][0, -1] for count in range(len(PARTS) + 1)]
@@ -77,6 +79,7 @@ def test_an_unknown_part_is_refused_with_those_known(omit: list[str]):
         run(omit=omit)
 
 
+@pytest.mark.slow
 def test_therapy_at_the_ends_of_what_it_may_teach_brackets_its_effect():
     text = "ketamine 0.5 mg/kg iv over 40 min; CBT 60 min at 26 h, 50 h; integration 60 min at 75 h"
     end = {
@@ -88,6 +91,7 @@ def test_therapy_at_the_ends_of_what_it_may_teach_brackets_its_effect():
     assert end["low"] == pytest.approx(untaught, abs=1e-9), "at the low end these teach nothing"
 
 
+@pytest.mark.slow
 def test_a_therapy_that_teaches_for_certain_teaches_also_at_its_low_end():
     text = "ketamine 0.5 mg/kg iv over 40 min; automated self-association training 20 min at 26 h"
     low = run(text, quality="quality_low")["madrs_points"][0, -1]
