@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def survival_figure(panels: Sequence[SurvivalPanel]) -> go.Figure:
         rows=rows, cols=2, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.16
     )
     for at, panel in enumerate(panels):
-        where = {"row": at // 2 + 1, "col": at % 2 + 1}
+        where: Any = {"row": at // 2 + 1, "col": at % 2 + 1}
         for place, one in enumerate(panel.steps):
             colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
             if np.isfinite(one.low).all():
