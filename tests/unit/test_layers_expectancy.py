@@ -317,7 +317,7 @@ def test_every_setting_gives_parameters_within_their_range(name: str):
 def test_what_is_felt_tells_something_exactly_where_the_setting_says_so(name: str):
     p = in_setting(name)
     calm, high = felt(p), felt(p, 30.0, 0.8)
-    if find_setting(name).can_be_told:
+    if find_setting(name).clue_weight_fraction > 0.0:
         assert calm < p.prior_belief_fraction < high
     else:
         assert calm == high == pytest.approx(p.prior_belief_fraction, rel=1e-14)

@@ -170,10 +170,10 @@ def test_stable_entry_asks_for_remission_at_four_weekly_visits():
     assert follow_up(course, 28.0, **asked).is_well.tolist() == [True, True, True]
 
 
-def test_stable_entry_needs_four_weeks_before():
+def test_stable_entry_needs_more_than_three_weeks_before():
     course = course_of([ILL, WELL, WELL, WELL, WELL])
     with pytest.raises(
-        InvalidInputError, match=r"'from_day' must be four weeks after time 0 or later\. Got 7"
+        InvalidInputError, match=r"'from_day' must be more than three weeks after time 0\. Got 7"
     ):
         follow_up(course, 7.0, parameters=PARAMETERS, is_stable=True)
 

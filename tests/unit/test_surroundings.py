@@ -362,7 +362,9 @@ EVERYTHING = (
 
 def around(setting: str, text: str = EVERYTHING, **more: object) -> Course:
     span = {"start_h": -24.0, "end_h": 400.0}
-    return surround(parse_regimen(text), find_setting(setting), typical_values(), **span, **more)  # pyright: ignore[reportArgumentType]
+    found = find_setting(setting)
+    values = {**typical_values(), **found.values()}
+    return surround(parse_regimen(text), found, values, **span, **more)  # pyright: ignore[reportArgumentType]
 
 
 def test_visits_know_how_well_one_is_prepared_and_when_the_verdict_falls():

@@ -6,7 +6,7 @@ import sys
 import tomllib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ MOST_COMPARED = 5
 OUTCOME_DAYS = (1.0, 7.0, 14.0, 28.0)
 HARM_DAYS = (28.0, 182.0, 365.0)
 IDEATION = "suicidal_ideation_fraction"
+IDEATION_VARIABLES = (IDEATION, "ssi_points", "cssrs_ideation_points")
 """Latent variable of the scales of ideation."""
 SESSION_HEADS = (
     "CADSS",
@@ -60,6 +61,8 @@ class Run:
         """Return the course at the times and with the observables asked for, by default whole."""
         held = [name for name in _named(asked) if find_variable(name).stem in self.course.values]
         course = self.course.only(held) if held else self.course
+        if any(name in course.values for name in IDEATION_VARIABLES):
+            course = replace(course, warnings=(*course.warnings, *notice("ideation")))
         return course if asked.times_h is None else course.at(asked.times_h)
 
 

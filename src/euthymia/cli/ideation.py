@@ -1,4 +1,4 @@
-"""Suicidal ideation in a report: the mean of a group, its risk window, and what must stand beside it."""
+"""Suicidal ideation in a report: the mean of a group, when it returns, and what must stand beside it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def ideation_section(runs: Sequence[Run], parameters: ParameterSet) -> list[Sect
     """Return the section on suicidal ideation of those who have any at the start; none where nobody has."""
     from euthymia.population.ideation import ENTRY_POINTS, among_ideators, window_of_return
 
+    if len(runs[0].course.patients) == 1:
+        return []
     found = [among_ideators(run.course, parameters=parameters, days=DAYS) for run in runs if _has(run)]
     found = [one for one in found if one.count]
     if not found:
@@ -33,8 +35,8 @@ def ideation_section(runs: Sequence[Run], parameters: ParameterSet) -> list[Sect
             windows.append(window)
             lowest, back = (day_label(day) for day in window)
             texts.append(
-                f"{one.regimen}: after the last dose mean ideation is lowest at {lowest}; by {back} half of "
-                "what was gained is lost again. People who felt better are at risk while it returns."
+                f"{one.regimen}: after the last dose the simulated mean is lowest at {lowest}; by {back} "
+                "half of what was gained is lost again."
             )
     lines = tuple(
         Line(label=one.regimen, times_h=one.times_h, median=one.mean_points, style=place)

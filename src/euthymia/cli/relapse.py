@@ -124,12 +124,14 @@ def _sessions(course: Trajectory, from_day: float, days: float) -> float:
     doses = [
         one for one in parse_regimen(course.provenance.regimen).doses(70.0) if find_drug(one.drug).is_ketamine
     ]
+    starts = np.array([dose.start_h for dose in doses])
+    session = np.searchsorted(course.session_starts_h, starts, side="right") - 1
     given = [
-        course.given_fraction[:, place] > 0
-        for place, dose in enumerate(doses)
-        if dose.start_h >= from_day * 24.0 and dose.device_index == 0
+        (course.given_fraction[:, session == place] > 0).any(axis=1).mean()
+        for place, start in enumerate(course.session_starts_h)
+        if start in later
     ]
-    return float(np.sum([np.mean(one) for one in given])) if given else 0.0
+    return float(np.sum(given))
 
 
 def _weeks(arms: Sequence[Arm], from_day: float) -> list[float]:

@@ -200,6 +200,9 @@ def simulate(
             "--check": bool(check),
             "--harms": harms,
             "--times": times is not None,
+            "--variables": variables is not None,
+            "--individuals": individuals,
+            "--observe": observe != "both",
         }
         if ignored := [name for name, is_given in unused.items() if is_given]:
             message = f"{', '.join(ignored)} and '--outcome relapse' do not go together. Leave one out."

@@ -22,7 +22,7 @@ FLAGS = (
     "-Wno-psabi",
 )
 """No fast-math and no contraction, so that lane widths agree bit for bit."""
-LANES_OF = {"avx512f": 8, "avx2": 4}
+LANES_OF: dict[int, frozenset[str]] = {8: frozenset({"avx512f", "avx512dq"}), 4: frozenset({"avx2"})}
 """Patients side by side by the widest instructions of the processor; 2 where it has neither."""
 WIDTH_FLAGS = {8: ("-mavx512f", "-mavx512dq", "-mprefer-vector-width=512"), 4: ("-mavx2",), 2: ()}
 SECONDS = 120
@@ -37,7 +37,7 @@ def lanes() -> int:
     asked = os.environ.get("EUTHYMIA_LANES", "")
     if asked in ("2", "4", "8"):
         return int(asked)
-    return next((width for flag, width in LANES_OF.items() if flag in _processor_flags()), 2)
+    return next((width for width, needed in LANES_OF.items() if needed <= _processor_flags()), 2)
 
 
 @cache
@@ -76,9 +76,16 @@ def load(source: str, width: int) -> ctypes.CDLL:
             part = kept.with_name(f"{kept.stem}.{os.getpid()}.part")
             shutil.copyfile(built, part)
             part.replace(kept)
+            return ctypes.CDLL(str(kept))
         except OSError:
-            return ctypes.CDLL(str(built))  # stays loaded after its file is gone
-        return ctypes.CDLL(str(kept))
+            return _loaded(built)  # stays loaded after its file is gone
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise BuildError(str(error)) from error
 
 
 def _compile(compiler: str, source: str, width: int, folder: Path) -> Path:
@@ -107,7 +114,10 @@ def _compiler() -> str:
 
 @cache
 def _version(compiler: str) -> str:
-    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)  # nosec B603
+    try:
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)  # nosec B603
+    except OSError as error:
+        raise BuildError(str(error)) from error
     return done.stdout
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from euthymia.engine.equations import Array, Drive, Equations, Flags, Jump, SolveFailedError, Values
 from euthymia.engine.kernel import Kernel, compile_equations, compile_outputs, drive_values, hoist
 from euthymia.engine.maths import NUMPY
-from euthymia.engine.native import Native
+from euthymia.engine.native import STAGE_TIMES, Native
 from euthymia.engine.program import Level, Program, evaluate, expression
 from euthymia.engine.rosenbrock import RODAS4
 from euthymia.engine.table import Table2
@@ -30,8 +30,7 @@ _STEPS_BETWEEN_REPORTS = 16
 _NUMBERS_PER_BLOCK = 200_000
 """Most values of one drive held at a time: about 1.6 MB, so that a few fit into a cache."""
 
-_STAGE_TIMES = tuple(sorted(set(RODAS4.nodes)))
-_TIME_OF_STAGE = tuple(_STAGE_TIMES.index(node) for node in RODAS4.nodes)
+_TIME_OF_STAGE = tuple(STAGE_TIMES.index(node) for node in RODAS4.nodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +274,7 @@ class _March:
         for first, last in _blocks(len(self.grid) - 1, self.count, self.breaks):
             at_stages, at_starts = self._drive(drive, first, last)
             for step in range(first, last):
-                time = (step - first) * len(_STAGE_TIMES)
+                time = (step - first) * len(STAGE_TIMES)
                 self._step(step, at_starts(step - first), [at_stages(time + at) for at in _TIME_OF_STAGE])
                 if not np.isfinite(self.end).all():
                     self._blame(step, time)
@@ -301,7 +300,7 @@ class _March:
         """Return what drives decide at each stage time and at each start of a block of steps."""
         times, is_left = _stage_times(self.grid[first : last + 1])
         values, slopes = drive_values(drive, self.kernel.equations.drives, times, is_left, self.count)
-        starts = slice(None, None, len(_STAGE_TIMES))
+        starts = slice(None, None, len(STAGE_TIMES))
         self.drives = values
         stages = self.kernel.rates.along(self.hoisted_rates, values)
         begun = self.kernel.prepare.along(
@@ -386,7 +385,7 @@ class _March:
 
 def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[int, int]]:
     """Yield the ranges of steps whose drives are evaluated at once; none reaches over a break."""
-    size = min(max(_NUMBERS_PER_BLOCK // (len(_STAGE_TIMES) * count), 1), _STEPS_PER_BLOCK)
+    size = min(max(_NUMBERS_PER_BLOCK // (len(STAGE_TIMES) * count), 1), _STEPS_PER_BLOCK)
     for begin, end in pairwise(sorted({0, *(at for at in breaks if 0 < at < steps), steps})):
         for first in range(begin, end, size):
             yield first, min(first + size, end)
@@ -395,7 +394,7 @@ def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[i
 def _stage_times(grid: Array) -> tuple[Array, Flags]:
     """Return all stage times of some steps in order, and where the limit from the left is meant."""
     start, length = grid[:-1, None], np.diff(grid)[:, None]
-    times = start + length * np.asarray(_STAGE_TIMES)
+    times = start + length * np.asarray(STAGE_TIMES)
     times[:, -1] = grid[1:]
     is_left = np.zeros(times.shape, dtype=bool)
     is_left[:, -1] = True

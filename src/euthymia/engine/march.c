@@ -15,9 +15,9 @@ static inline V K(double value) { return value - (V){0}; }
 
 static inline V lanes_where(M condition, V a, V b) { return (V)((condition & (M)a) | (~condition & (M)b)); }
 
-/* Of two zeros the positive one, as in the other engines. */
-static inline V lanes_maximum(V a, V b) { return lanes_where(a > b, a, b) + K(0.0); }
-static inline V lanes_minimum(V a, V b) { return lanes_where(a < b, a, b) + K(0.0); }
+/* Of two zeros the positive one, and what is not a number stays so, as in the other engines. */
+static inline V lanes_maximum(V a, V b) { return lanes_where(a > b, a, lanes_where(a == a, b, a)) + K(0.0); }
+static inline V lanes_minimum(V a, V b) { return lanes_where(a < b, a, lanes_where(a == a, b, a)) + K(0.0); }
 
 static inline V lanes_sqrt(V x) {
   V v;

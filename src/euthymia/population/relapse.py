@@ -147,8 +147,8 @@ def _are_well(course: Trajectory, from_day: float, parameters: ParameterSet, *, 
         rated = totals(course, "MADRS", [from_day], parameters=parameters)
         return response(rated[:, 0], rated[:, 1:], "MADRS")[:, 0]
     before = [from_day - WEEK_DAYS * week for week in range(STABLE_VISITS)]
-    if before[-1] < 0:
-        raise invalid("from_day", must="four weeks after time 0 or later", got=f"{from_day:g}")
+    if before[-1] <= 0:
+        raise invalid("from_day", must="more than three weeks after time 0", got=f"{from_day:g}")
     rated = totals(course, "MADRS", before, parameters=parameters)[:, 1:]
     return np.asarray(remission(rated, STABLE_POINTS).all(axis=1))
 

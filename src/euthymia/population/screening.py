@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.errors import invalid
+from euthymia.model.drive import daily
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import find_scale
 from euthymia.population.individual import chain_values
@@ -35,7 +36,14 @@ class Entry:
 
 
 def numbers_of_enrolled(
-    entry: Entry, parameters: ParameterSet, person: Patient, count: int, *, seed: int, start_h: float
+    entry: Entry,
+    parameters: ParameterSet,
+    person: Patient,
+    count: int,
+    *,
+    seed: int,
+    start_h: float,
+    has_swings: bool = True,
 ) -> NDArray[np.int64]:
     """Return the numbers of the first virtual patients who meet a rule, (count,).
 
@@ -55,8 +63,8 @@ def numbers_of_enrolled(
     for first in range(1, MOST_SCREENED_PER_PATIENT * count + 1, block):
         numbers = np.arange(first, first + block)
         values = chain_values(parameters, [person] * block, numbers=numbers, seed=seed)
-        swings = mood_noise(values, numbers, seed, start_h=start_h, end_h=start_h)
-        at_start = swings.values[:, np.searchsorted(swings.days, start_h / 24.0)]
+        swings = mood_noise(values, numbers, seed, start_h=start_h, end_h=start_h) if has_swings else None
+        at_start = daily(swings, np.array([start_h]))[0][..., 0]
         usual = values["severity.episode_severity_fraction"]
         severity = 1.0 / (1.0 + (1.0 / usual - 1.0) * np.exp(-at_start))
         rated = rate(severity[:, None], scale, [start_h], parameters=parameters, numbers=numbers, seed=seed)

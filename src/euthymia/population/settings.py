@@ -29,11 +29,6 @@ class Setting:
         """Whether anybody expects anything of a visit."""
         return self.prior_belief_fraction > 0.0
 
-    @property
-    def can_be_told(self) -> bool:
-        """Whether what is felt changes the belief to be on the drug."""
-        return self.clue_weight_fraction > 0.0 and 0.0 < self.prior_belief_fraction < 1.0
-
     def values(self) -> dict[str, float]:
         """Return the parameters that the setting sets, by ``layer.field``."""
         return {f"expectancy.{field}": float(getattr(self, field)) for field in BELIEFS}

@@ -208,6 +208,8 @@ def simulate(
     if slots:
         check_doses(chosen, [one.dose for one in slots])
     check_covariates(chosen, people)
+    if has_mood_noise and numbers is None:
+        raise invalid("has_mood_noise", must="used with virtual patients", got="one typical patient")
     if life.has_events and numbers is None:
         raise invalid(
             "events of life",
@@ -216,7 +218,10 @@ def simulate(
             cure="Give 'patients'.",
         )
     if entry is not None:
-        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h)
+        if life.is_well:
+            raise invalid("entry", must="used with people who start in the episode", got="a well start")
+        has_swings = has_mood_noise is not False
+        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h, has_swings=has_swings)
     pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])
     run = _Run(
         plan=plan,
@@ -316,13 +321,17 @@ def _enrolled(
     numbers: NDArray[np.int64] | None,
     seed: int,
     start_h: float,
+    *,
+    has_swings: bool,
 ) -> NDArray[np.int64]:
     """Return the numbers of the virtual patients who meet an entry rule."""
     if numbers is None or len(dict.fromkeys(people)) > 1:
         raise invalid(
             "entry", must="used with a number of alike virtual patients", got="typical or listed ones"
         )
-    return numbers_of_enrolled(entry, parameters, people[0], len(people), seed=seed, start_h=start_h)
+    return numbers_of_enrolled(
+        entry, parameters, people[0], len(people), seed=seed, start_h=start_h, has_swings=has_swings
+    )
 
 
 def _seed(seed: object) -> int:

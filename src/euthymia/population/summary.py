@@ -107,6 +107,9 @@ def totals(
 ) -> Array:
     """Return what raters would write down before treatment and on some days, (P, 1 + days)."""
     kind = find_scale(scale) if isinstance(scale, str) else scale
+    if course.times_h[0] > 0.0:
+        first = f"{course.times_h[0]:g} h"
+        raise invalid("times_h", must="0 h or earlier at first, for the baseline", got=first)
     times_h = [float(course.times_h[0]), *(day * DAY_H for day in days)]
     return rate(
         value_at(course, kind.latent, times_h),

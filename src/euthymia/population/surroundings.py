@@ -342,11 +342,14 @@ def surround(
         Column of ``therapies.csv``.
     start_h, end_h : float
     """
-    is_hopeful = setting.is_hopeful and "expectancy" not in omit
+    prior = float(values["expectancy.prior_belief_fraction"])
+    weight = float(values["expectancy.clue_weight_fraction"])
+    is_hopeful = prior > 0.0 and "expectancy" not in omit
+    can_be_told = weight > 0.0 and 0.0 < prior < 1.0
     has_therapy = plan is not None and "therapy" not in omit
     prepared = preparation_of(plan) if plan is not None and has_therapy else ()
     visits = visits_of(plan) if plan is not None and is_hopeful else ()
-    verdict_after_h = float(values["expectancy.verdict_after_h"]) if setting.can_be_told else None
+    verdict_after_h = float(values["expectancy.verdict_after_h"]) if can_be_told else None
     saturation_h = float(values["belief.session_saturation_h"])
     care_h = 0.0 if "expectancy" in omit else setting.care_days * DAY_H
     medicines = None if "antidepressant" in omit else plan

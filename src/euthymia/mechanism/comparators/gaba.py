@@ -33,21 +33,27 @@ class Outputs(NamedTuple):
 
 
 def outputs(m: Any, inputs: Inputs, parameters: Parameters) -> Outputs:
-    """Return the gain G = 1 + g_max c / (c + C50) + others, and the factor G^-(e_0 + e_1 y + e_2 y^2).
+    """Return the gain G and the factor G^-(e_0 + e_1 y + e_2 y^2) G_0^e_0 on the circuit's rate.
+
+    G = G_0 + g_max c / (c + C50) + anaesthesia; G_0 is that of what is taken every day, to which the circuit
+    at rest is used.
 
     The power law stands in for the solved node at other gains than 1 (test); y is the effective block of
     interneurons.
     """
     p, y = parameters, inputs.effective_interneuron_block_fraction
+    usual = 1.0 + p.comedication_gain_relative
     gain = (
-        1.0
+        usual
         + p.largest_gain_relative
         * m.hill(inputs.midazolam_site_umol_per_L, p.midazolam_half_gain_umol_per_L, 1)
-        + p.comedication_gain_relative
         + p.anaesthetic_gain_relative * inputs.anaesthesia_fraction
     )
     exponent = (
         p.circuit_exponent
         + (p.circuit_exponent_by_block_relative + p.circuit_exponent_by_square_block_relative * y) * y
     )
-    return Outputs(inhibition_gain_relative=gain, circuit_factor_relative=m.exp(-exponent * m.log(gain)))
+    return Outputs(
+        inhibition_gain_relative=gain,
+        circuit_factor_relative=m.exp(p.circuit_exponent * m.log(usual) - exponent * m.log(gain)),
+    )
