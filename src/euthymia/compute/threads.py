@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
+from dataclasses import dataclass
 from operator import index
-from typing import final
+from queue import SimpleQueue
+from threading import Thread
+from typing import Generic, cast, final
 
 from euthymia.compute.executor import Chunk, Result
 from euthymia.errors import invalid
@@ -39,23 +41,68 @@ class ThreadExecutor:
         on_done: Callable[[int], object] | None = None,
     ) -> list[Result]:
         """Implement `euthymia.compute.executor.Executor.map`."""
-        with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="euthymia") as pool:
-            try:
-                # NumPy keeps errstate in the context, which a new thread does not get by itself.
-                futures = [pool.submit(copy_context().run, function, chunk) for chunk in chunks]
-                _watch(futures, on_done)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures]
+        done: SimpleQueue[_Done[Result] | None] = SimpleQueue()
+        waiting = iter(list(enumerate(chunks)))
+        stopped: list[bool] = []  # not an Event, whose lock Ctrl-C might leave held
+        # NumPy keeps errstate in the context, which a new thread does not get by itself.
+        context = copy_context()
+
+        def work() -> None:
+            # What is taken is run: of several errors the one of the lowest number is then always among them.
+            while not stopped and (taken := next(waiting, None)) is not None:
+                number, chunk = taken
+                try:
+                    done.put(_Done(number, result=context.copy().run(function, chunk)))
+                except BaseException as error:  # raised again by the caller's thread
+                    stopped.append(True)
+                    done.put(_Done(number, error=error))
+            done.put(None)
+
+        threads: list[Thread] = []
+        try:
+            for number in range(min(self.workers, len(chunks))):
+                thread = Thread(target=work, name=f"euthymia_{number}", daemon=True)
+                thread.start()
+                threads.append(thread)
+            return _collect(done, len(threads), on_done)
+        finally:
+            stopped.append(True)
+            for thread in threads:
+                thread.join()
 
 
-def _watch(futures: Sequence[Future[Result]], on_done: Callable[[int], object] | None) -> None:
-    """Report finished chunks until all are done or one has failed."""
-    for count, future in enumerate(as_completed(futures), start=1):
-        if future.exception() is not None:
-            return
-        if on_done is not None:
-            on_done(count)
+@dataclass(frozen=True)
+class _Done(Generic[Result]):
+    """What became of one chunk."""
+
+    number: int
+    result: Result | None = None
+    error: BaseException | None = None
+
+
+def _collect(
+    done: SimpleQueue[_Done[Result] | None], workers: int, on_done: Callable[[int], object] | None
+) -> list[Result]:
+    """Return the results in order of their chunks, once every worker has ended; raise the first error.
+
+    The caller's thread shares only a queue in C with the workers: Ctrl-C may come between any two steps of
+    Python, and would leave the lock of a `Future` held for ever.
+    """
+    finished: dict[int, _Done[Result]] = {}
+    has_failed = False
+    while workers > 0:
+        one = done.get()
+        if one is None:
+            workers -= 1
+            continue
+        finished[one.number] = one
+        has_failed = has_failed or one.error is not None
+        if on_done is not None and not has_failed:
+            on_done(len(finished))
+    for number in sorted(finished):
+        if (error := finished[number].error) is not None:
+            raise error
+    return [cast(Result, finished[number].result) for number in sorted(finished)]
 
 
 def _whole_workers(workers: int) -> int:
