@@ -342,10 +342,10 @@ def surround(
         Column of ``therapies.csv``.
     start_h, end_h : float
     """
-    prior = float(values["expectancy.prior_belief_fraction"])
-    weight = float(values["expectancy.clue_weight_fraction"])
-    is_hopeful = prior > 0.0 and "expectancy" not in omit
-    can_be_told = weight > 0.0 and 0.0 < prior < 1.0
+    prior = np.asarray(values["expectancy.prior_belief_fraction"])  # a number, or one for each patient
+    weight = np.asarray(values["expectancy.clue_weight_fraction"])
+    is_hopeful = bool((prior > 0.0).any()) and "expectancy" not in omit
+    can_be_told = bool(((weight > 0.0) & (prior > 0.0) & (prior < 1.0)).any())
     has_therapy = plan is not None and "therapy" not in omit
     prepared = preparation_of(plan) if plan is not None and has_therapy else ()
     visits = visits_of(plan) if plan is not None and is_hopeful else ()
