@@ -81,8 +81,16 @@ def test_progress_that_raises_stops_the_run(executor):
     assert len(started) < 2_000
 
 
+@pytest.fixture
+def control_c():
+    """Make Ctrl-C raise, also where the suite was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @every_executor
-def test_control_c_stops_the_run_and_leaves_no_thread(executor):
+def test_control_c_stops_the_run_and_leaves_no_thread(executor, control_c):
     started = []
 
     def interrupt_the_caller(number):
