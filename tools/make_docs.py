@@ -146,16 +146,7 @@ def facts() -> str:
     from euthymia.evidence.fact_compare import compare_facts
 
     found = [*compare_facts("mechanism"), *compare_facts("safety")]
-    parts = [
-        WIDE,
-        "# Published facts beside the model\n\n",
-        _about_facts(),
-        _fact_counts(found, LAYERS, by="layer"),
-        _misses(found),
-        *_sections(found, LAYERS, by="layer"),
-        _left_facts(found),
-    ]
-    return "".join(parts)
+    return _fact_page("Published facts beside the model", _about_facts(), found, LAYERS, by="layer")
 
 
 GROUPS = {
@@ -173,13 +164,19 @@ def outcomes() -> str:
     from euthymia.evidence.fact_compare import compare_facts
 
     found = list(compare_facts("efficacy"))
+    return _fact_page("Published outcomes beside the model", _about_outcomes(), found, GROUPS, by="topic")
+
+
+def _fact_page(
+    title: str, about: str, found: Sequence[FactComparison], groups: Mapping[str, str], *, by: Grouping
+) -> str:
     parts = [
         WIDE,
-        "# Published outcomes beside the model\n\n",
-        _about_outcomes(),
-        _fact_counts(found, GROUPS, by="topic"),
+        f"# {title}\n\n",
+        about,
+        _fact_counts(found, groups, by=by),
         _misses(found),
-        *_sections(found, GROUPS, by="topic"),
+        *_sections(found, groups, by=by),
         _left_facts(found),
     ]
     return "".join(parts)

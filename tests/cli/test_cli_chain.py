@@ -132,7 +132,7 @@ def test_compared_run_may_lack_what_only_a_drug_has(command: Command):
 def test_options_of_the_chain_are_refused_where_it_does_not_run(command: Command):
     done = command("simulate", INFUSION, "--concentrations", "--scales", "phq9", "--check", 1)
     assert (done.code, done.out) == (2, "")
-    assert "--scales, --check belong to the whole chain" in done.err
+    assert "'--scales', '--check' cannot be given without the whole chain" in done.err
 
 
 # --- machines ----------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ BAD_OPTIONS = {
     "--variables zzz": "Unknown variable 'zzz'. See 'euthymia variables'.",
     "--set receptor.potency=1": "Unknown parameter 'receptor.potency'.",
     "--set signalling.direct_weight_fraction=7": "must be 0–1 (parameters, set composed). Got 7.",
-    "--parameters kamp-2020 --compare ketamine": "'--compare' needs the whole chain",
+    "--parameters kamp-2020 --compare ketamine": "'--compare' cannot be given without the whole chain",
     "--times 0,200 --days 3": "'times_h' must be within 3 days. Got 200 h.",
     "--patients many": "Invalid value for '--patients'",
     "--nosuch": "No such option: --nosuch",

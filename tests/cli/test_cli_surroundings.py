@@ -377,4 +377,6 @@ def test_surroundings_are_refused_where_the_run_ends_at_concentrations(
     command: Command, option: tuple[object, ...]
 ):
     done = command("simulate", INFUSION, "--concentrations", *option)
-    check_refused(done, f"{option[0]} belongs to the whole chain; this run ends at concentrations.")
+    check_refused(
+        done, f"'{option[0]}' cannot be given without the whole chain; this run ends at concentrations."
+    )

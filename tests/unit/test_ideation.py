@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.by_hand import run_of
 
 from euthymia.model.parameters import load_parameters
-from euthymia.model.trajectory import Certificate, Provenance, Trajectory
+from euthymia.model.trajectory import Trajectory
 from euthymia.population.ideation import Ideators, among_ideators, window_of_return
 from euthymia.population.summary import totals
 
@@ -18,34 +19,7 @@ MOST_POINTS = 38.0
 
 def course_of(points: np.ndarray, *, sessions_h: tuple[float, ...] = (0.0,)) -> Trajectory:
     """Return a run whose patients have these expected SSI totals on whole days, (P, days)."""
-    values = np.asarray(points, float) / MOST_POINTS
-    times_h = DAY_H * np.arange(values.shape[1], dtype=float)
-    return Trajectory(
-        times_h=times_h,
-        values={"suicidal_ideation_fraction": values},
-        metrics={},
-        bioavailable_fraction=np.full(len(values), np.nan),
-        patients=tuple(str(number) for number in range(1, len(values) + 1)),
-        session_starts_h=sessions_h,
-        provenance=Provenance(
-            version="0",
-            seed=1,
-            regimen="by hand",
-            parameters="composed",
-            overrides={},
-            engine="by hand",
-            sources=(),
-            weight_kg=(70.0, 70.0),
-            horizon_h=float(times_h[-1]),
-        ),
-        certificate=Certificate(
-            method="by hand",
-            tolerance_relative=0.0,
-            patients_by_matrix_exponential=0,
-            patients_by_reference_solver=0,
-        ),
-        warnings=(),
-    )
+    return run_of("suicidal_ideation_fraction", points / MOST_POINTS, sessions_h=sessions_h)
 
 
 def group(

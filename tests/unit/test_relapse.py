@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.by_hand import run_of
 
 from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import load_parameters
-from euthymia.model.trajectory import Certificate, Provenance, Trajectory
+from euthymia.model.trajectory import Trajectory
 from euthymia.population.relapse import (
     FollowUp,
     end_of_doses_h,
@@ -24,36 +25,9 @@ ILL, WELL = 0.8, 0.02
 """Severities whose ratings stay on their side of every cut, by more than four times the rater's noise."""
 
 
-def course_of(*severities: list[float], every_days: float = 7.0) -> Trajectory:
-    """Return a run whose patients have these severities, day 0 first and then at equal intervals."""
-    values = np.array(severities, float)
-    times_h = np.arange(values.shape[1]) * every_days * 24.0
-    return Trajectory(
-        times_h=times_h,
-        values={"severity_fraction": values},
-        metrics={},
-        bioavailable_fraction=np.full(len(values), np.nan),
-        patients=tuple(str(number) for number in range(1, len(values) + 1)),
-        session_starts_h=(0.0,),
-        provenance=Provenance(
-            version="0",
-            seed=1,
-            regimen="by hand",
-            parameters="composed",
-            overrides={},
-            engine="by hand",
-            sources=(),
-            weight_kg=(70.0, 70.0),
-            horizon_h=float(times_h[-1]),
-        ),
-        certificate=Certificate(
-            method="by hand",
-            tolerance_relative=0.0,
-            patients_by_matrix_exponential=0,
-            patients_by_reference_solver=0,
-        ),
-        warnings=(),
-    )
+def course_of(*severities: list[float]) -> Trajectory:
+    """Return a run whose patients have these severities, day 0 first and then every week."""
+    return run_of("severity_fraction", severities, every_days=7.0)
 
 
 def ended(days: list[float], has_relapsed: list[bool]) -> FollowUp:

@@ -51,12 +51,8 @@ def routes(json: options.Json = False, csv: options.Csv = False) -> None:
     """
     from euthymia.tables import read_table
 
-    _print(
-        [dict(row) for row in read_table("routes.csv")],
-        is_json=json,
-        is_csv=csv,
-        hidden=("way", "sources", "caution"),
-    )
+    shown = ("route", "written", "enters", "absorption_from", "status_us", "interrupting")
+    _print([dict(row) for row in read_table("routes.csv")], is_json=json, is_csv=csv, shown=shown)
 
 
 def list_settings(json: options.Json = False, csv: options.Csv = False) -> None:
@@ -66,10 +62,8 @@ def list_settings(json: options.Json = False, csv: options.Csv = False) -> None:
     """
     from euthymia.population.settings import settings
 
-    kept = ("name", "prior_belief_fraction", "clue_weight_fraction", "anaesthesia_h", "care_days", "meaning")
-    rows = [dict(row) for row in settings().values()]
-    shown = rows if json or csv else [{field: row[field] for field in kept} for row in rows]
-    _print(shown, is_json=json, is_csv=csv)
+    shown = ("name", "prior_belief_fraction", "clue_weight_fraction", "anaesthesia_h", "care_days", "meaning")
+    _print([dict(row) for row in settings().values()], is_json=json, is_csv=csv, shown=shown)
 
 
 def list_therapies(json: options.Json = False, csv: options.Csv = False) -> None:
@@ -79,10 +73,8 @@ def list_therapies(json: options.Json = False, csv: options.Csv = False) -> None
     """
     from euthymia.population.surroundings import therapies
 
-    kept = ("name", "quality_relative", "quality_low", "quality_high", "preparation_fraction", "evidence")
-    rows = [dict(row) for row in therapies().values()]
-    shown = rows if json or csv else [{field: row[field] for field in kept} for row in rows]
-    _print(shown, is_json=json, is_csv=csv)
+    shown = ("name", "quality_relative", "quality_low", "quality_high", "preparation_fraction", "evidence")
+    _print([dict(row) for row in therapies().values()], is_json=json, is_csv=csv, shown=shown)
 
 
 def list_variables(json: options.Json = False, csv: options.Csv = False) -> None:
@@ -212,9 +204,9 @@ def _spread(row: ParameterRow) -> str:
 
 
 def _print(
-    rows: list[dict[str, Any]], *, is_json: bool = False, is_csv: bool = False, hidden: tuple[str, ...] = ()
+    rows: list[dict[str, Any]], *, is_json: bool = False, is_csv: bool = False, shown: tuple[str, ...] = ()
 ) -> None:
-    """Print rows as a table, JSON or CSV; the table leaves out the hidden columns."""
+    """Print rows as a table, JSON or CSV; the table may show some columns only."""
     show.check_one_format(is_json=is_json, is_csv=is_csv)
     if is_json:
         print(json_module.dumps(rows, indent=1, ensure_ascii=False))
@@ -227,5 +219,5 @@ def _print(
         writer.writeheader()
         writer.writerows(rows)
         return
-    columns = [name for name in rows[0] if name not in hidden]
+    columns = shown or tuple(rows[0])
     show.table(columns, [[row[name] for name in columns] for row in rows])

@@ -178,74 +178,47 @@ FactMisfits = Annotated[
 ]
 
 
-@app.command("mechanism")
-def mechanism(
-    row: FactRows = None,
-    overrides: options.Overrides = None,
-    role: RoleName = None,
-    misfits: FactMisfits = False,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Show published facts from receptor to mood beside the model's values, with verdict.
+def _add_fact_command(table: Table, text: str) -> None:
+    """Add the command that holds one table of facts beside the model."""
 
-    Example: euthymia evidence mechanism --row Q019 --row Q097
-    """
-    found = _compare_facts("mechanism", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
-    _show_facts("mechanism", found, is_misfits=misfits, is_json=json, is_csv=csv)
-
-
-@app.command("safety")
-def safety(
-    row: FactRows = None,
-    overrides: options.Overrides = None,
-    role: RoleName = None,
-    misfits: FactMisfits = False,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Show published acute effects beside the model's values; rows kept to validate stay closed.
-
-    Example: euthymia evidence safety --role calibrate --misfits
-    """
-    found = _compare_facts("safety", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
-    _show_facts("safety", found, is_misfits=misfits, is_json=json, is_csv=csv)
+    @app.command(table, help=text)
+    def show_table(
+        row: FactRows = None,
+        overrides: options.Overrides = None,
+        role: RoleName = None,
+        misfits: FactMisfits = False,
+        json: options.Json = False,
+        csv: options.Csv = False,
+        quiet: options.Quiet = False,
+    ) -> None:
+        show.check_one_format(is_json=json, is_csv=csv)
+        found = _compare_facts(table, row, overrides, role, is_quiet=quiet)
+        _show_facts(table, found, is_misfits=misfits, is_json=json, is_csv=csv)
 
 
-@app.command("efficacy")
-def efficacy(
-    row: FactRows = None,
-    overrides: options.Overrides = None,
-    role: RoleName = None,
-    misfits: FactMisfits = False,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Show published outcomes of trials beside the model's; rows kept to validate stay closed.
-
-    Example: euthymia evidence efficacy --row P0017 --row T0103
-    """
-    found = _compare_facts("efficacy", row, overrides, role, is_quiet=quiet, is_json=json, is_csv=csv)
-    _show_facts("efficacy", found, is_misfits=misfits, is_json=json, is_csv=csv)
+_add_fact_command(
+    "mechanism",
+    "Show published facts from receptor to mood beside the model's values, with verdict.\n\n"
+    "Example: euthymia evidence mechanism --row Q019 --row Q097",
+)
+_add_fact_command(
+    "safety",
+    "Show published acute effects beside the model's values; rows kept to validate stay closed.\n\n"
+    "Example: euthymia evidence safety --role calibrate --misfits",
+)
+_add_fact_command(
+    "efficacy",
+    "Show published outcomes of trials beside the model's; rows kept to validate stay closed.\n\n"
+    "Example: euthymia evidence efficacy --row P0017 --row T0103",
+)
 
 
 def _compare_facts(
-    table: Table,
-    only: list[str] | None,
-    overrides: list[str] | None,
-    role: str | None,
-    *,
-    is_quiet: bool,
-    is_json: bool,
-    is_csv: bool,
+    table: Table, only: list[str] | None, overrides: list[str] | None, role: str | None, *, is_quiet: bool
 ) -> list[FactComparison]:
     from euthymia.evidence.fact_compare import compare_facts, facts_of
     from euthymia.model.parameters import DEFAULT_SET
 
-    show.check_one_format(is_json=is_json, is_csv=is_csv)
     _check_role(role)
     known = {row.row_id: row for row in facts_of(table)}
     for name in only or ():

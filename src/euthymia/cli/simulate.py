@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -165,29 +166,24 @@ def simulate(
     if maintenance is not None and outcome is None:
         raise invalid("--maintenance", must="given with '--outcome relapse'", got="without it")
     if concentrations or _is_file(regimen) or not chosen.chain:
-        given = {
-            "--setting": setting != "open",
-            "--scales": scales != "madrs",
-            "--engine": engine != "numpy",
-            "--check": bool(check),
-            "--mechanism": bool(mechanism),
-            "--hypertension": hypertension,
-            "--already-on": bool(already_on),
-            "--entry-madrs": entry_madrs is not None,
-            "--life-events": life_events,
-            "--outcome": outcome is not None,
-            "--harms": harms,
-        }
-        if ignored := [name for name, is_given in given.items() if is_given]:
-            verb = "belongs" if len(ignored) == 1 else "belong"
-            message = (
-                f"{', '.join(ignored)} {verb} to the whole chain; this run ends at concentrations. "
-                "Leave them out, or give a regimen in words and a set with both enantiomers."
-            )
-            raise InvalidInputError(message)
-        if compare:
-            message = "'--compare' needs the whole chain: a regimen in words and a set with both enantiomers."
-            raise InvalidInputError(message)
+        _refuse(
+            {
+                "--compare": bool(compare),
+                "--setting": setting != "open",
+                "--scales": scales != "madrs",
+                "--engine": engine != "numpy",
+                "--check": bool(check),
+                "--mechanism": bool(mechanism),
+                "--hypertension": hypertension,
+                "--already-on": bool(already_on),
+                "--entry-madrs": entry_madrs is not None,
+                "--life-events": life_events,
+                "--outcome": outcome is not None,
+                "--harms": harms,
+            },
+            "without the whole chain; this run ends at concentrations. Leave that out, or give a regimen in "
+            "words and a set with both enantiomers.",
+        )
         if not concentrations and not _is_file(regimen):
             show.note(f"note: the set {chosen.name} ends at concentrations.", is_quiet=quiet)
         _only_concentrations(regimen, asked)
@@ -195,23 +191,30 @@ def simulate(
     if outcome == "relapse":
         from euthymia.cli.relapse import simulate_relapse
 
-        unused = {
-            "--scales": scales != "madrs",
-            "--check": bool(check),
-            "--harms": harms,
-            "--times": times is not None,
-            "--variables": variables is not None,
-            "--individuals": individuals,
-            "--observe": observe != "both",
-        }
-        if ignored := [name for name, is_given in unused.items() if is_given]:
-            message = f"{', '.join(ignored)} and '--outcome relapse' do not go together. Leave one out."
-            raise InvalidInputError(message)
+        _refuse(
+            {
+                "--scales": scales != "madrs",
+                "--check": bool(check),
+                "--harms": harms,
+                "--times": times is not None,
+                "--variables": variables is not None,
+                "--individuals": individuals,
+                "--observe": observe != "both",
+            },
+            "with '--outcome relapse'. Leave one out.",
+        )
         simulate_relapse([regimen, *(compare or ())], asked, maintenance=maintenance)
         return
     from euthymia.cli.chain import simulate_chain
 
     simulate_chain([regimen, *(compare or ())], asked, scales=scales, check=check)
+
+
+def _refuse(given: Mapping[str, bool], when: str) -> None:
+    """Raise with the options that are given where a run would ignore them."""
+    if names := [repr(name) for name, is_given in given.items() if is_given]:
+        message = f"{', '.join(names)} cannot be given {when}"
+        raise InvalidInputError(message)
 
 
 def life_of(already_on: list[str] | None, *, has_events: bool) -> Life:

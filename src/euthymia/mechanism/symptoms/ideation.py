@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from euthymia.mechanism.symptoms.severity import logit
+
 
 class Parameters(NamedTuple):
     """Weights on the logit of ideation, its inertia, and its level in the untreated episode."""
@@ -32,10 +34,6 @@ class State(NamedTuple):
     ideation_fraction: Any
 
 
-def _logit(m: Any, fraction: Any) -> Any:
-    return m.log(fraction / (1.0 - fraction))
-
-
 def target(m: Any, inputs: Inputs, parameters: Parameters) -> Any:
     """Return where ideation goes: logit z = z_0 + z_D logit(d) - z_A a + z_C crisis - z_H care.
 
@@ -45,7 +43,7 @@ def target(m: Any, inputs: Inputs, parameters: Parameters) -> Any:
     crisis = inputs.extra_stress_relative / (1.0 + inputs.extra_stress_relative)
     push = (
         inputs.offset_logit
-        + p.mood_weight_logit * _logit(m, inputs.severity_fraction)
+        + p.mood_weight_logit * logit(m, inputs.severity_fraction)
         - p.ampa_weight_logit * inputs.ampa_fraction
         + p.crisis_weight_logit * crisis
         - p.care_weight_logit * inputs.care_fraction
@@ -56,7 +54,7 @@ def target(m: Any, inputs: Inputs, parameters: Parameters) -> Any:
 def offset(m: Any, severity_fraction: Any, parameters: Parameters) -> Any:
     """Return the offset with which the untreated episode holds the person's own ideation."""
     p = parameters
-    return _logit(m, p.episode_ideation_fraction) - p.mood_weight_logit * _logit(m, severity_fraction)
+    return logit(m, p.episode_ideation_fraction) - p.mood_weight_logit * logit(m, severity_fraction)
 
 
 def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State:
