@@ -11,10 +11,12 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.errors import InvalidInputError
 from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory
+from euthymia.population.outcomes import relapse_rules
 from euthymia.population.relapse import (
     FollowUp,
     end_of_doses_h,
     follow_up,
+    follow_ups,
     on_demand_after,
     with_maintenance,
 )
@@ -69,6 +71,7 @@ def test_hazard_is_relapses_over_days_at_risk():
     assert FIVE.hazard_per_day() == pytest.approx(3 / 84, abs=1e-15)
     assert FIVE.hazard_per_day(14.0) == pytest.approx(2 / (7 + 4 * 14), abs=1e-15)
     assert FIVE.hazard_per_day(10.0) == pytest.approx(1 / (7 + 4 * 10), abs=1e-15)
+    assert FIVE.hazard_per_day(10.0, added_relapses=0.5) == pytest.approx(1.5 / (7 + 4 * 10), abs=1e-15)
 
 
 def test_interval_is_that_of_the_log_of_minus_the_log():
@@ -122,6 +125,15 @@ def test_rules_of_one_visit_agree_on_who_is_ill_again(rule: str):
     course = course_of([ILL, WELL, WELL, ILL], [ILL, WELL, WELL, WELL])
     found = follow_up(course, 7.0, parameters=PARAMETERS, rule=rule)
     assert (found.days.tolist(), found.has_relapsed.tolist()) == ([14.0, 14.0], [True, False])
+
+
+def test_follow_ups_are_those_by_every_rule_and_of_the_same_people():
+    course = course_of([ILL, WELL, WELL, ILL, WELL], [ILL, WELL, WELL, WELL, WELL], [ILL] * 5)
+    found = follow_ups(course, 7.0, parameters=PARAMETERS)
+    assert list(found) == [one.rule for one in found.values()] == list(relapse_rules())
+    assert {one.is_well.tobytes() for one in found.values()} == {np.array([True, True, False]).tobytes()}
+    share = {rule: one.has_relapsed.mean() for rule, one in found.items()}
+    assert share == {"MADRS 22 twice": 0.0, "MADRS 22 once": 0.5, "response lost": 0.5, "QIDS-SR16 11": 0.5}
 
 
 def test_only_those_who_respond_on_that_day_enter():

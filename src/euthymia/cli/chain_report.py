@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from euthymia.cli.simulate import Asked
     from euthymia.model.scales import Scale
     from euthymia.model.trajectory import Trajectory
+    from euthymia.population.relapse import FollowUp
 
 Array = NDArray[np.float64]
 LINKS: tuple[tuple[str, str, float | None], ...] = (
@@ -333,7 +334,7 @@ def _spread_note(runs: Sequence[Run]) -> str:
 
 
 def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: ParameterSet) -> list[Section]:
-    from euthymia.population.summary import relapses
+    from euthymia.population.relapse import follow_ups
 
     if len(runs[0].course.patients) == 1:
         return []
@@ -343,15 +344,12 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
     first = runs[0].course
     last_dose_day = max(first.session_starts_h, default=0.0) / 24.0
     if first.times_h[-1] / 24.0 - last_dose_day > 14.0:
-        found = relapses(first, last_dose_day + 1.0, parameters=parameters)
+        found = follow_ups(first, last_dose_day + 1.0, parameters=parameters)
         tables.append(
             TableBlock(
                 title="Relapse" if len(runs) == 1 else f"Relapse after {first.provenance.regimen}",
                 heads=("definition of relapse", "responders who relapse", "median day of those"),
-                rows=[
-                    [name, "–" if np.isnan(share) else f"{share:.0%}", "–" if np.isnan(day) else f"{day:.0f}"]
-                    for name, (share, day) in found.items()
-                ],
+                rows=[_relapse_row(one) for one in found.values()],
                 right=(1, 2),
                 note=f"Responders on day {last_dose_day + 1:g}, seen weekly; days count from then. Not "
                 "calibrated to any trial of relapse.",
@@ -364,6 +362,13 @@ def _outcome_section(runs: Sequence[Run], kinds: Sequence[Scale], parameters: Pa
             tables=tables,
         )
     ]
+
+
+def _relapse_row(one: FollowUp) -> list[str]:
+    """Return the definition, the share of those who entered that relapses, and the median day of these."""
+    days = one.days[one.has_relapsed]
+    share = f"{len(days) / one.count:.0%}" if one.count else "–"
+    return [one.rule, share, f"{np.median(days):.0f}" if len(days) else "–"]
 
 
 def _made_of_section(runs: Sequence[Run]) -> list[Section]:

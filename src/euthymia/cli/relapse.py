@@ -85,8 +85,7 @@ def _arms(regimens: Sequence[str], asked: Asked, maintenance: str | None) -> tup
 
 def _arm(label: str, text: str, rule: Any, asked: Asked, days: float, from_day: float) -> Arm:
     from euthymia.dosing.notation import parse_regimen
-    from euthymia.population.outcomes import relapse_rules
-    from euthymia.population.relapse import follow_up
+    from euthymia.population.relapse import follow_ups
     from euthymia.population.simulate import simulate
 
     plan = parse_regimen(text)
@@ -102,14 +101,11 @@ def _arm(label: str, text: str, rule: Any, asked: Asked, days: float, from_day: 
                 on_done=on_done,
                 **common_of(asked) | {"times_h": visits, "is_dense": False, "days": days},
             )
-    found = {
-        name: follow_up(course, from_day, parameters=asked.chosen, rule=name) for name in relapse_rules()
-    }
     return Arm(
         label=label,
         course=course,
         sessions_per_year=_sessions(course, from_day, days) / (days - from_day) * 365.0,
-        found=found,
+        found=follow_ups(course, from_day, parameters=asked.chosen),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,12 +89,16 @@ class FollowUp:
         below = ends[self.share_well(list(ends)) <= 0.5]
         return float(below[0]) if len(below) else float("nan")
 
-    def hazard_per_day(self, until_days: float = np.inf) -> float:
-        """Return relapses over patient-days at risk up to a day; NaN where nobody entered."""
+    def hazard_per_day(self, until_days: float = np.inf, *, added_relapses: float = 0.0) -> float:
+        """Return relapses over patient-days at risk up to a day; NaN where nobody entered.
+
+        Half a relapse added to those seen keeps a ratio finite where there is none.
+        """
         at_risk = np.minimum(self.days, until_days).sum()
         if not at_risk:
             return float("nan")
-        return float((self.has_relapsed & (self.days <= until_days)).sum() / at_risk)
+        seen = (self.has_relapsed & (self.days <= until_days)).sum()
+        return float((seen + added_relapses) / at_risk)
 
 
 def follow_up(
@@ -122,6 +127,11 @@ def follow_up(
         Between visits.
     among : array (P,) of bool, optional
         Who enters instead of those who are well by their ratings.
+
+    Raises
+    ------
+    InvalidInputError
+        Where the rule is not known, fewer than two visits fit in, or stability cannot be seen.
     """
     last = float(course.times_h[-1]) / DAY_H
     days = np.arange(from_day, last + 1e-9, every_days)
@@ -140,6 +150,17 @@ def follow_up(
         has_relapsed=has_relapsed,
         is_well=is_well,
     )
+
+
+def follow_ups(course: Trajectory, from_day: float, *, parameters: ParameterSet) -> dict[str, FollowUp]:
+    """Return how long those who respond on a day stayed well, {definition of relapse: FollowUp}.
+
+    Raises
+    ------
+    InvalidInputError
+        Where the run ends less than a week after the day.
+    """
+    return {rule: follow_up(course, from_day, parameters=parameters, rule=rule) for rule in relapse_rules()}
 
 
 def _are_well(course: Trajectory, from_day: float, parameters: ParameterSet, *, is_stable: bool) -> Flags:
@@ -212,33 +233,38 @@ def end_of_doses_h(regimen: str) -> float:
     return max(starts)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HazardStep:
-    """One step from stopping after two weeks to stopping after sixteen: what is added, and the hazard then.
-
-    ``hazard_per_day`` counts half a relapse more than were seen, so that none is no infinite ratio.
-    """
-
-    added: str
-    entered: int
-    relapsed: int
-    hazard_per_day: float
-
-
 SHORT = "ketamine 0.5 mg/kg iv over 40 min, three times weekly x 6"
 LONG = f"{SHORT} then weekly x 14"
-SHORT_END_DAY, LONG_END_DAY = 13.0, 113.0
-BESIDE = "escitalopram 10 mg, daily x 176"
-FOLLOWED_DAYS = 56.0
+SHORT_END_DAY, LONG_END_DAY, HORIZON_DAYS = 13.0, 113.0, 176.0
+BESIDE = f"escitalopram 10 mg, daily x {HORIZON_DAYS:g}"
+ENTRY_POINTS = 28.0
+"""MADRS at the start in ``hazard_steps``."""
 
 
 def hazard_steps(
     parameters: ParameterSet, *, rule: str, patients: int = 300, seed: int = 1
-) -> tuple[HazardStep, ...]:
+) -> dict[str, FollowUp]:
     """Return why relapse after sixteen weeks of stable remission is rarer than after two weeks, step by step.
 
     An antidepressant beside; only people who would be stable remitters after sixteen weeks (selection), seen
     after the short course all the same; the long course itself (consolidation in synapses and beliefs).
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+    rule : str
+        Definition of relapse (``data/relapse.toml``).
+    patients, seed : int
+
+    Returns
+    -------
+    steps : {what is added: FollowUp}
+        For ratios take ``hazard_per_day`` with half a relapse added.
+
+    Raises
+    ------
+    InvalidInputError
+        Where the rule is not known.
     """
 
     def run(text: str) -> Trajectory:
@@ -249,34 +275,17 @@ def hazard_steps(
             seed=seed,
             entry=Entry(at_least_points=ENTRY_POINTS),
             life=Life(has_events=True),
-            days=LONG_END_DAY + FOLLOWED_DAYS + WEEK_DAYS,
-            times_h=np.arange(0.0, LONG_END_DAY + FOLLOWED_DAYS + WEEK_DAYS) * DAY_H,
+            days=HORIZON_DAYS,
+            times_h=np.arange(HORIZON_DAYS) * DAY_H,
             variables=["severity_fraction"],
         )
 
-    def step(added: str, one: FollowUp) -> HazardStep:
-        at_risk = np.minimum(one.days, FOLLOWED_DAYS).sum()
-        relapsed = int((one.has_relapsed & (one.days <= FOLLOWED_DAYS)).sum())
-        return HazardStep(
-            added=added,
-            entered=one.count,
-            relapsed=relapsed,
-            hazard_per_day=float((relapsed + 0.5) / at_risk) if at_risk else float("nan"),
-        )
-
+    followed = partial(follow_up, parameters=parameters, rule=rule)
     short, medicated, long = (run(text) for text in (SHORT, f"{SHORT}; {BESIDE}", f"{LONG}; {BESIDE}"))
-    after_long = follow_up(long, LONG_END_DAY, parameters=parameters, rule=rule, is_stable=True)
-    chosen = after_long.is_well
-    return (
-        step("two weeks, then nothing", follow_up(short, SHORT_END_DAY, parameters=parameters, rule=rule)),
-        step("antidepressant", follow_up(medicated, SHORT_END_DAY, parameters=parameters, rule=rule)),
-        step(
-            "selection",
-            follow_up(medicated, SHORT_END_DAY, parameters=parameters, rule=rule, among=chosen),
-        ),
-        step("consolidation", after_long),
-    )
-
-
-ENTRY_POINTS = 28.0
-"""MADRS at the start in ``hazard_steps``."""
+    after_long = followed(long, LONG_END_DAY, is_stable=True)
+    return {
+        "two weeks, then nothing": followed(short, SHORT_END_DAY),
+        "antidepressant": followed(medicated, SHORT_END_DAY),
+        "selection": followed(medicated, SHORT_END_DAY, among=after_long.is_well),
+        "consolidation": after_long,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from euthymia.errors import invalid
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import Scale, find_scale
 from euthymia.model.trajectory import Trajectory
-from euthymia.population.outcomes import rate, relapse_rules, relapse_visit, remission, response
+from euthymia.population.outcomes import rate, remission, response
 from euthymia.population.surroundings import DAY_H
 
 Array = NDArray[np.float64]
@@ -142,31 +142,3 @@ def outcomes(
             for definition, flags in named.items()
         ]
     return tuple(found)
-
-
-def relapses(
-    course: Trajectory, from_day: float, *, parameters: ParameterSet, every_days: float = 7.0
-) -> Mapping[str, tuple[float, float]]:
-    """Return, by each definition, the share of responders who relapse, and their median day; NaN if none.
-
-    Responders (MADRS) are taken on a day and seen at equal intervals to the end of the run.
-
-    Returns
-    -------
-    found : {definition: (share, median days after from_day of those who relapse)}
-    """
-    last = float(course.times_h[-1]) / DAY_H
-    days = np.arange(from_day, last + 1e-9, every_days)
-    madrs = totals(course, "MADRS", days, parameters=parameters)
-    well = response(madrs[:, 0], madrs[:, 1:2], "MADRS")[:, 0]
-    found = {}
-    for name, rule in relapse_rules().items():
-        rated = madrs if rule.scale == "MADRS" else totals(course, rule.scale, days, parameters=parameters)
-        if not well.any():
-            found[name] = (float("nan"), float("nan"))
-            continue
-        visit = relapse_visit(rule, rated[well, 0], rated[well, 1:])
-        has_relapsed = visit >= 0
-        median = float(np.median(visit[has_relapsed])) * every_days if has_relapsed.any() else float("nan")
-        found[name] = (float(np.mean(has_relapsed)), median)
-    return found
