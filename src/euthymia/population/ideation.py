@@ -27,8 +27,12 @@ class Ideators:
 
     Attributes
     ----------
+    count : int
+        Where it is 0, every mean is NaN.
     mean_points : array (T,)
         Expected SSI.
+    start_points : float
+        Mean SSI as rated.
     changes : array (D,)
         Mean change of the SSI as rated, on ``days``.
     last_dose_h : float or None
@@ -49,18 +53,23 @@ def among_ideators(course: Trajectory, *, parameters: ParameterSet, days: Sequen
     kept = days_within(course, days)
     rated = totals(course, "SSI", kept, parameters=parameters)
     has_any = rated[:, 0] >= ENTRY_POINTS
+    rated = rated[has_any]
     points = expected(course["suicidal_ideation_fraction"][has_any], find_scale("SSI").map)
-    nothing = np.zeros(len(kept))
     return Ideators(
         regimen=course.provenance.regimen,
-        count=int(has_any.sum()),
+        count=len(rated),
         times_h=course.times_h,
-        mean_points=points.mean(axis=0) if has_any.any() else np.zeros(len(course.times_h)),
-        start_points=float(rated[has_any, 0].mean()) if has_any.any() else 0.0,
+        mean_points=_mean(points),
+        start_points=float(_mean(rated[:, 0])),
         days=kept,
-        changes=(rated[has_any, 1:] - rated[has_any, :1]).mean(axis=0) if has_any.any() else nothing,
+        changes=_mean(rated[:, 1:] - rated[:, :1]),
         last_dose_h=max(course.session_starts_h, default=None),
     )
+
+
+def _mean(values: Array) -> Array:
+    """Return the mean over patients, the first axis; NaN where there is none."""
+    return values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
 
 
 def window_of_return(one: Ideators) -> tuple[float, float] | None:
