@@ -22,9 +22,16 @@ FLAGS = (
     "-Wno-psabi",
 )
 """No fast-math and no contraction, so that lane widths agree bit for bit."""
-LANES_OF: dict[int, frozenset[str]] = {8: frozenset({"avx512f", "avx512dq"}), 4: frozenset({"avx2"})}
-"""Patients side by side by the widest instructions of the processor; 2 where it has neither."""
-WIDTH_FLAGS = {8: ("-mavx512f", "-mavx512dq", "-mprefer-vector-width=512"), 4: ("-mavx2",), 2: ()}
+LANES_OF: dict[int, frozenset[str]] = {
+    16: frozenset({"avx512f", "avx512dq", "avx512vl", "fma"}),
+    8: frozenset({"avx2", "fma"}),
+}
+"""Patients side by side by the widest instructions of the processor; 4 where it has neither."""
+WIDTH_FLAGS = {
+    16: ("-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"),
+    8: ("-mavx2", "-mfma"),
+    4: (),
+}
 SECONDS = 120
 
 
@@ -35,9 +42,9 @@ class BuildError(Exception):
 def lanes() -> int:
     """Return how many patients go side by side: by the processor, or as ``EUTHYMIA_LANES`` says."""
     asked = os.environ.get("EUTHYMIA_LANES", "")
-    if asked in ("2", "4", "8"):
+    if asked in ("4", "8", "16"):
         return int(asked)
-    return next((width for width, needed in LANES_OF.items() if needed <= _processor_flags()), 2)
+    return next((width for width, needed in LANES_OF.items() if needed <= _processor_flags()), 4)
 
 
 @cache

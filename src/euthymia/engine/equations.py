@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,58 @@ class Drive(Protocol):
         ...
 
 
+class Knots(NamedTuple):
+    """Values of each patient at some times, ascending, (K,) and (P, K); linear in between."""
+
+    times_h: Array
+    values: Array
+
+
+class PartedDrive(Drive, Protocol):
+    """A drive that can say what it is made of, so that a compiled march evaluates most of it itself."""
+
+    def linear(self) -> Sequence[Any]:
+        """Return responses of linear systems (:class:`euthymia.engine.linear.Responder`).
+
+        An output named as a drive gives it; the output ``name.slope`` is its slope.
+        """
+        ...
+
+    def knots(self) -> Mapping[str, Knots]:
+        """Return what is piecewise linear, by drive; it bends on grid points."""
+        ...
+
+    def outside(
+        self, times_h: Array, *, is_left: Flags
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Return values and slopes of all the rest; a drive left out is 0."""
+        ...
+
+
+class _Whole:
+    """A drive of which nothing is known but its values."""
+
+    def __init__(self, drive: Drive) -> None:
+        self.outside = drive
+
+    def linear(self) -> Sequence[Any]:
+        return ()
+
+    def knots(self) -> Mapping[str, Knots]:
+        return {}
+
+
+def as_parted(drive: Drive) -> Any:
+    """Return a drive in parts; one that does not know them is all outside."""
+    return drive if hasattr(drive, "outside") else _Whole(drive)
+
+
 Jump = tuple[float, Callable[[Any, Values, Values], Mapping[str, Any]]]
 """(time_h, jump(m, state, parameter) -> {state: new value}); the time is a grid point."""
+
+
+Decide = tuple[float, Callable[[Values], object]]
+"""(time_h, decide(state)): looks at the states of all patients and changes none; the time is a grid point."""
 
 
 class SolveFailedError(RunFailedError):

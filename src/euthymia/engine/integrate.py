@@ -13,12 +13,22 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from euthymia.engine.equations import Array, Drive, Equations, Flags, Jump, SolveFailedError, Values
+from euthymia.engine.equations import (
+    Array,
+    Decide,
+    Drive,
+    Equations,
+    Flags,
+    Jump,
+    SolveFailedError,
+    Values,
+    as_parted,
+)
 from euthymia.engine.kernel import Kernel, compile_equations, compile_outputs, drive_values, hoist
 from euthymia.engine.maths import NUMPY
-from euthymia.engine.native import STAGE_TIMES, Native
+from euthymia.engine.native import Native
 from euthymia.engine.program import Level, Program, evaluate, expression
-from euthymia.engine.rosenbrock import RODAS4
+from euthymia.engine.rosenbrock import RODAS4, STAGE_TIMES
 from euthymia.engine.table import Table2
 from euthymia.engine.trace import Declared
 from euthymia.errors import invalid, unknown
@@ -35,11 +45,23 @@ _TIME_OF_STAGE = tuple(STAGE_TIMES.index(node) for node in RODAS4.nodes)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """Values by name of state or output, (P, T), at the times asked for, and how many steps they took."""
+    """Values by name of state or output, (P, T), at the times asked for, and how they were found.
+
+    Parameters
+    ----------
+    times_h : array (T,)
+    values : {name: array (P, T)}
+        A compiled library gives them in single precision.
+    steps : int
+    error : {name: array (P,)} or None
+        Where steps were checked: the largest difference to steps of twice the length, relative to the
+        scale given.
+    """
 
     times_h: Array
     values: dict[str, Array]
     steps: int
+    error: dict[str, Array] | None = None
 
 
 def integrate(
@@ -52,9 +74,10 @@ def integrate(
     times_h: Array,
     outputs: Sequence[str] | None,
     jumps: Sequence[Jump] = (),
-    breaks_h: Sequence[float] = (),
+    decisions: Sequence[Decide] = (),
     patient_count: int,
     is_compiled: bool = False,
+    scales: Mapping[str, float] | None = None,
     on_progress: Callable[[float], object] | None = None,
 ) -> Solution:
     """Return states and outputs of every patient at any times within the grid.
@@ -65,7 +88,7 @@ def integrate(
     parameters : {name: array (P,), number, or Table2}
     initial : {state: array (P,) or number}
         At the first grid point, before a jump there.
-    drive : Drive
+    drive : Drive or PartedDrive
         Kinks and jumps of it lie on grid points.
     grid_h : array (N + 1,)
         Ascending; from :func:`euthymia.engine.grid.make_grid`.
@@ -76,12 +99,15 @@ def integrate(
         Names of outputs and states to return; None for all.
     jumps : sequence of Jump
         Those at one time are applied in the order given.
-    breaks_h : sequence of float
-        Grid points at which a jump may change the drive from there on: no later value of it is asked for
-        before.
+    decisions : sequence of Decide
+        At grid points, before any jump there; they may change the drive from there on: no later value of it
+        is asked for before.
     patient_count : int
     is_compiled : bool
-        Whether a compiled library steps the patients instead of NumPy.
+        Whether a compiled library steps the patients instead of NumPy, in single precision.
+    scales : {name: number}, optional
+        For everything that is returned: what an error is held against. A compiled library then takes steps of
+        twice the length beside, two of the grid in one, and says how far these come out elsewhere.
     on_progress : callable, optional
         Called with the share of steps that are done, now and then.
 
@@ -97,61 +123,62 @@ def integrate(
     values = _parameters(equations, parameters, patient_count)
     kernel = compile_equations(equations, values)
     start = _initial(equations, initial, patient_count)
-    jumps_at = _jumps_by_step(jumps, grid)
-    march = _March(kernel, values, grid, patient_count, {int(at) for at in np.searchsorted(grid, breaks_h)})
+    march = _March(kernel, values, grid, patient_count, _by_step(jumps, grid), _by_step(decisions, grid))
+
+    def report(step: int) -> None:
+        if on_progress is not None:
+            on_progress((step + 1) / (len(grid) - 1))
+
     with np.errstate(all="ignore"):
+        y = march.jump(start, 0)
+        if is_compiled:
+            found = _by_library(march, y, drive, times, outputs, scales, report)
+            if found is not None:
+                return found
         record = _Record(kernel, outputs, times, grid, patient_count)
-        y = march.jump(start, jumps_at.get(0, []), float(grid[0]))
-        steps = (
-            _run_compiled(march, Native(kernel, values, patient_count), y, drive, jumps_at, record)
-            if is_compiled
-            else _run_and_keep(march, y, drive, jumps_at, record)
-        )
-        for step in steps:
-            if on_progress is not None and (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
-                on_progress((step + 1) / (len(grid) - 1))
+        for step in march.run(y, drive):
+            record.keep(step, march)
+            if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
+                report(step)
         return Solution(times_h=times, values=record.finish(march.y, values, drive), steps=len(grid) - 1)
 
 
-def _run_and_keep(
-    march: _March, y: Array, drive: Drive, jumps_at: Mapping[int, Sequence[Any]], record: _Record
-) -> Iterator[int]:
-    """Yield after each step, with what was asked for on it kept."""
-    for step in march.run(y, drive, jumps_at):
-        record.keep(step, march)
-        yield step
-
-
-def _run_compiled(
+def _by_library(
     march: _March,
-    native: Native,
     y: Array,
     drive: Drive,
-    jumps_at: Mapping[int, Sequence[Any]],
-    record: _Record,
-) -> Iterator[int]:
-    """Yield the last step of each stretch that the compiled library took; what fails is named by NumPy."""
-    grid, start = march.grid, np.array(y)
-    state = np.ascontiguousarray(y)
-    stops = {*march.breaks, *jumps_at}
-    for first, last in _blocks(len(grid) - 1, march.count, stops):
-        stretch = grid[first : last + 1]
-        times, is_left = _stage_times(stretch)
-        driven, slopes = drive_values(drive, march.kernel.equations.drives, times, is_left, march.count)
-        places, steps, shares = record.within(first, last)
-        recorded = native.advance(stretch, driven, slopes, state, steps, shares)
-        if not np.isfinite(state).all():
-            for _ in march.run(start, drive, jumps_at):
-                pass
-            failed = int(np.flatnonzero(~np.isfinite(state).all(axis=0))[0])
-            name = march.kernel.equations.states[int(np.flatnonzero(~np.isfinite(state[:, failed]))[0])]
-            raise SolveFailedError(
-                patient=failed, time_h=float(grid[first]), state=name, term="the compiled step"
-            )
-        record.put(places, recorded)
-        state = np.ascontiguousarray(march.jump(state, jumps_at.get(last, []), float(grid[last])))
-        yield last - 1
-    march.y[:] = state
+    times: Array,
+    outputs: Sequence[str] | None,
+    scales: Mapping[str, float] | None,
+    report: Callable[[int], None],
+) -> Solution | None:
+    """Return the solution by the compiled library; None where a number is not finite: NumPy finds out why."""
+    grid, kernel = march.grid, march.kernel
+    is_end = times == grid[-1]
+    record = _Record(kernel, outputs, times[~is_end], grid, march.count)
+    native = Native(kernel, march.parameters, y, len(record.times), record.asked, scales)
+    parted = as_parted(drive)
+    native.set_linear(parted.linear())
+    for first, last in pairwise(sorted({0, *march.decisions, *march.jumps, len(grid) - 1})):
+        if first in march.decisions:
+            native.set_linear(parted.linear())
+        native.advance(grid[first : last + 1], parted, *record.within(first, last))
+        native.y[...] = march.jump(native.y, last)
+        if native.y_coarse is not None:
+            native.y_coarse[...] = march.jump(native.y_coarse, last, is_deciding=False)
+        report(last - 1)
+    if not (np.isfinite(native.y).all() and np.isfinite(native.recorded).all()):
+        return None
+    values = {name: one.T for name, one in zip(record.asked, native.recorded, strict=True)}
+    if is_end.any():
+        last = _Record(kernel, outputs, times[is_end], grid, march.count)
+        ends = last.finish(native.y, march.parameters, drive)
+        values = {
+            name: np.concatenate([value, ends[name]], axis=1, dtype=value.dtype)
+            for name, value in values.items()
+        }
+    error = None if scales is None else dict(zip(record.asked, native.error, strict=True))
+    return Solution(times_h=times, values=values, steps=len(grid) - 1, error=error)
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -225,16 +252,16 @@ def _initial(equations: Equations, initial: Mapping[str, Array], count: int) -> 
     return y
 
 
-def _jumps_by_step(jumps: Sequence[Jump], grid: Array) -> dict[int, list[Any]]:
-    """Return {grid point: jumps there}."""
+def _by_step(happenings: Sequence[tuple[float, Any]], grid: Array) -> dict[int, list[Any]]:
+    """Return {grid point: what happens there}."""
     found: dict[int, list[Any]] = {}
-    for time, jump in jumps:
+    for time, one in happenings:
         at = int(np.searchsorted(grid, time))
         if at == len(grid) or grid[at] != time:
             raise invalid(
                 "jumps", must="at grid points", got=f"{time!r} h", cure="Make it a mark of the grid."
             )
-        found.setdefault(at, []).append(jump)
+        found.setdefault(at, []).append(one)
     return found
 
 
@@ -245,10 +272,16 @@ class _March:
     """The state of all patients on its way over the grid, and the arrays that a step works in."""
 
     def __init__(
-        self, kernel: Kernel, parameters: Values, grid: Array, count: int, breaks: Collection[int] = ()
+        self,
+        kernel: Kernel,
+        parameters: Values,
+        grid: Array,
+        count: int,
+        jumps: Mapping[int, Sequence[Any]],
+        decisions: Mapping[int, Sequence[Any]],
     ) -> None:
         self.kernel, self.parameters, self.grid, self.count = kernel, parameters, grid, count
-        self.breaks = breaks
+        self.jumps, self.decisions = jumps, decisions
         states = len(kernel.equations.states)
         stages = len(RODAS4.nodes)
         shape = (states, count)
@@ -268,10 +301,10 @@ class _March:
         self.rows_of_k = [list(k) for k in self.k]
         self.drives: list[Array] = []
 
-    def run(self, start: Array, drive: Drive, jumps_at: Mapping[int, Sequence[Any]]) -> Iterator[int]:
+    def run(self, start: Array, drive: Drive) -> Iterator[int]:
         """Yield after each step from ``y`` to ``end``; ``y`` holds the last state at last."""
         self.y[:] = start
-        for first, last in _blocks(len(self.grid) - 1, self.count, self.breaks):
+        for first, last in _blocks(len(self.grid) - 1, self.count, self.decisions):
             at_stages, at_starts = self._drive(drive, first, last)
             for step in range(first, last):
                 time = (step - first) * len(STAGE_TIMES)
@@ -279,13 +312,14 @@ class _March:
                 if not np.isfinite(self.end).all():
                     self._blame(step, time)
                 yield step
-                end = self.jump(self.end, jumps_at.get(step + 1, []), float(self.grid[step + 1]))
-                self.y[:] = end
+                self.y[:] = self.jump(self.end, step + 1)
 
-    def jump(self, y: Array, jumps: Sequence[Any], time_h: float) -> Array:
-        """Return the states after jumps."""
-        for jump in jumps:
-            names = self.kernel.equations.states
+    def jump(self, y: Array, at: int, *, is_deciding: bool = True) -> Array:
+        """Return the states after what happens at a grid point."""
+        names, time_h = self.kernel.equations.states, float(self.grid[at])
+        for decide in self.decisions.get(at, []) if is_deciding else []:
+            decide(Declared("state", dict(zip(names, y, strict=True))))
+        for jump in self.jumps.get(at, []):
             before = Declared("state", dict(zip(names, y, strict=True)))
             after = dict(jump(NUMPY, before, self.parameters))
             y = y.copy()
@@ -467,20 +501,12 @@ class _Record:
             now = march.y if on_grid else march.between(step, float(self.times[at]))
             self.states[:, at] = now[self.kept]
 
-    def within(self, first: int, last: int) -> tuple[slice, list[int], list[float]]:
-        """Return which times lie in some steps: their places, and step and share through it of each."""
+    def within(self, first: int, last: int) -> tuple[Array, Array]:
+        """Return the step, counted from the first of some steps, and the share through it of each time there."""
         places = slice(*np.searchsorted(self.step_of_time, [first, last]))
         steps = self.step_of_time[places]
-        shares = np.where(
-            self.is_grid_point[places],
-            0.0,
-            (self.times[places] - self.grid[steps]) / (self.grid[steps + 1] - self.grid[steps]),
-        )
-        return places, [int(step) - first for step in steps], [float(share) for share in shares]
-
-    def put(self, places: slice, recorded: Array) -> None:
-        """Keep states (R, n, P) at some places."""
-        self.states[:, places] = recorded[:, self.kept].transpose(1, 0, 2)
+        shares = (self.times[places] - self.grid[steps]) / (self.grid[steps + 1] - self.grid[steps])
+        return steps - first, shares
 
     def finish(self, last: Array, parameters: Values, drive: Drive) -> dict[str, Array]:
         """Return everything asked for, each (P, T)."""

@@ -1,265 +1,705 @@
-/* A batch of patients over some steps of RODAS4. LANES patients go side by side; what stands between the two
-   marks below is written by c_source.py. No fast-math and no contraction: every lane width gives the same bits. */
+/* A batch of patients over some steps of RODAS4, LANES of them side by side in single precision.
+
+   What stands at the mark PROGRAMS is written by c_source.py. States are carried from step to step in double
+   precision, and so are the modes of linear systems; stages work in single precision. Only explicit fused
+   multiply-adds, no fast-math: every width gives the same bits. */
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
-typedef double V __attribute__((vector_size(8 * LANES)));
-typedef long long M __attribute__((vector_size(8 * LANES)));
+#define HALF (LANES / 2)
+typedef float V __attribute__((vector_size(4 * LANES)));
+typedef int M __attribute__((vector_size(4 * LANES)));
+typedef float F __attribute__((vector_size(4 * HALF)));
+typedef double D __attribute__((vector_size(8 * HALF)));
+typedef long long L __attribute__((vector_size(8 * HALF)));
+typedef float Q __attribute__((vector_size(16)));
 typedef struct {
-  const double *coefficients;
+  D half[2];
+} W; /* the lanes of a V in double precision */
+typedef struct {
+  const float *coefficients;
   long width;
 } T;
 
-static inline V K(double value) { return value - (V){0}; }
+#define INLINE static inline __attribute__((always_inline))
 
-static inline V lanes_where(M condition, V a, V b) { return (V)((condition & (M)a) | (~condition & (M)b)); }
+INLINE V K(float value) { return value - (V){0}; }
+INLINE D KD(double value) { return value - (D){0}; }
 
-/* Of two zeros the positive one, and what is not a number stays so, as in the other engines. */
-static inline V lanes_maximum(V a, V b) { return lanes_where(a > b, a, lanes_where(a == a, b, a)) + K(0.0); }
-static inline V lanes_minimum(V a, V b) { return lanes_where(a < b, a, lanes_where(a == a, b, a)) + K(0.0); }
+/* --- what differs between processors ------------------------------------------------------------------ */
 
-static inline V lanes_sqrt(V x) {
+#if defined(__x86_64__) && LANES == 16
+INLINE V FMA(V a, V b, V c) { return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+INLINE V lanes_sqrt(V x) { return (V)_mm512_sqrt_ps((__m512)x); }
+INLINE V smaller(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE V larger(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE D FMAD(D a, D b, D c) { return (D)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+#elif defined(__x86_64__) && LANES == 8 && defined(__FMA__)
+INLINE V FMA(V a, V b, V c) { return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE V lanes_sqrt(V x) { return (V)_mm256_sqrt_ps((__m256)x); }
+INLINE V smaller(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE V larger(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE D FMAD(D a, D b, D c) { return (D)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+#else
+INLINE V FMA(V a, V b, V c) {
   V v;
-  for (int l = 0; l < LANES; l++) v[l] = __builtin_sqrt(x[l]);
+  for (int l = 0; l < LANES; l++) v[l] = __builtin_fmaf(a[l], b[l], c[l]);
   return v;
 }
+INLINE V lanes_sqrt(V x) {
+  V v;
+  for (int l = 0; l < LANES; l++) v[l] = __builtin_sqrtf(x[l]);
+  return v;
+}
+/* The second where either is not a number, as the instructions above. */
+INLINE V smaller(V a, V b) {
+  V v;
+  for (int l = 0; l < LANES; l++) v[l] = a[l] < b[l] ? a[l] : b[l];
+  return v;
+}
+INLINE V larger(V a, V b) {
+  V v;
+  for (int l = 0; l < LANES; l++) v[l] = a[l] > b[l] ? a[l] : b[l];
+  return v;
+}
+INLINE D FMAD(D a, D b, D c) {
+  D v;
+  for (int l = 0; l < HALF; l++) v[l] = __builtin_fma(a[l], b[l], c[l]);
+  return v;
+}
+#endif
 
-/* e^x = 2^k e^r with |r| <= ln 2 / 2; what is not finite passes through as such. */
-static inline V lanes_exp(V x) {
-  const V low = K(-708.0), high = K(709.0), magic = K(6755399441055744.0);
-  V held = lanes_where(x < low, low, lanes_where(x > high, high, x));
-  V shifted = held * K(1.4426950408889634) + magic;
-  V k = shifted - magic;
-  V r = held - k * K(0x1.62e42fefa0000p-1) - k * K(0x1.cf79abc9e3b3ap-40);
-  V p = K(1.0 / 6227020800.0);
-  p = p * r + K(1.0 / 479001600.0);
-  p = p * r + K(1.0 / 39916800.0);
-  p = p * r + K(1.0 / 3628800.0);
-  p = p * r + K(1.0 / 362880.0);
-  p = p * r + K(1.0 / 40320.0);
-  p = p * r + K(1.0 / 5040.0);
-  p = p * r + K(1.0 / 720.0);
-  p = p * r + K(1.0 / 120.0);
-  p = p * r + K(1.0 / 24.0);
-  p = p * r + K(1.0 / 6.0);
-  p = p * r + K(0.5);
-  p = p * r + K(1.0);
-  p = p * r + K(1.0);
-  V scaled = (V)((M)p + ((M)shifted << 52));
-  scaled = lanes_where(x > high, K(INFINITY), scaled);
+INLINE Q FMAQ(float weight, Q b, Q c) {
+#if defined(__x86_64__) && defined(__FMA__)
+  return (Q)_mm_fmadd_ps(_mm_set1_ps(weight), (__m128)b, (__m128)c);
+#else
+  Q v;
+  for (int l = 0; l < 4; l++) v[l] = __builtin_fmaf(weight, b[l], c[l]);
+  return v;
+#endif
+}
+
+INLINE V FNMA(V a, V b, V c) { return FMA(-a, b, c); }
+INLINE V FMS(V a, V b, V c) { return FMA(a, b, -c); }
+INLINE V lanes_where(M condition, V a, V b) { return (V)((condition & (M)a) | (~condition & (M)b)); }
+INLINE D halves_where(L condition, D a, D b) { return (D)((condition & (L)a) | (~condition & (L)b)); }
+
+/* Numbers too small for all their digits count as 0 while a march goes on: their inverse would be infinite. */
+#if defined(__x86_64__)
+#define FLUSH_BITS 0x8040u
+INLINE unsigned long control(void) { return _mm_getcsr(); }
+INLINE void set_control(unsigned long bits) { _mm_setcsr((unsigned)bits); }
+#elif defined(__aarch64__)
+#define FLUSH_BITS (1ul << 24)
+INLINE unsigned long control(void) {
+  unsigned long bits;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(bits));
+  return bits;
+}
+INLINE void set_control(unsigned long bits) { __asm__ volatile("msr fpcr, %0" : : "r"(bits)); }
+#else
+#define FLUSH_BITS 0ul
+INLINE unsigned long control(void) { return 0; }
+INLINE void set_control(unsigned long bits) { (void)bits; }
+#endif
+
+/* --- functions ------------------------------------------------------------------------------------------ */
+
+/* What is not a number stays so. */
+INLINE V lanes_maximum(V a, V b) { return lanes_where(a == a, larger(a, b), a); }
+INLINE V lanes_minimum(V a, V b) { return lanes_where(a == a, smaller(a, b), a); }
+
+/* e^x = 2^k e^r with |r| <= ln 2 / 2. */
+INLINE V lanes_exp(V x) {
+  V held = larger(K(-87.0f), smaller(K(88.5f), x));
+  V shifted = FMA(held, K(1.44269504f), K(12582912.0f));
+  V k = shifted - K(12582912.0f);
+  V r = FMA(k, K(-0x1.62e4p-1f), held);
+  r = FMA(k, K(-0x1.7f7d1cp-20f), r);
+  V p = K(1.0f / 5040.0f);
+  p = FMA(p, r, K(1.0f / 720.0f));
+  p = FMA(p, r, K(1.0f / 120.0f));
+  p = FMA(p, r, K(1.0f / 24.0f));
+  p = FMA(p, r, K(1.0f / 6.0f));
+  p = FMA(p, r, K(0.5f));
+  p = FMA(p, r, K(1.0f));
+  p = FMA(p, r, K(1.0f));
+  V scaled = (V)((M)p + ((M)shifted << 23));
+  scaled = lanes_where(x > K(88.5f), K(INFINITY), scaled);
   return lanes_where(x == x, scaled, x);
 }
 
 /* log x = e ln 2 + 2 atanh((m - 1) / (m + 1)), m between sqrt(1/2) and sqrt(2). */
-static inline V lanes_log(V x) {
-  const M mantissa = (M)K(0.0) + 0x000fffffffffffffLL, one = (M)K(0.0) + 0x3ff0000000000000LL;
+INLINE V lanes_log(V x) {
+  const M mantissa = (M)K(0.0f) + 0x007fffff, one = (M)K(0.0f) + 0x3f800000;
   M bits = (M)x;
-  M exponent = (bits >> 52) - 1023;
+  M exponent = (bits >> 23) - 127;
   V m = (V)((bits & mantissa) | one);
-  M is_high = m > K(1.4142135623730951);
-  m = lanes_where(is_high, m * K(0.5), m);
-  V e;
-  for (int l = 0; l < LANES; l++) e[l] = (double)(exponent[l] - is_high[l]);
-  V s = (m - K(1.0)) / (m + K(1.0)), q = s * s;
-  V p = K(1.0 / 23.0);
-  p = p * q + K(1.0 / 21.0);
-  p = p * q + K(1.0 / 19.0);
-  p = p * q + K(1.0 / 17.0);
-  p = p * q + K(1.0 / 15.0);
-  p = p * q + K(1.0 / 13.0);
-  p = p * q + K(1.0 / 11.0);
-  p = p * q + K(1.0 / 9.0);
-  p = p * q + K(1.0 / 7.0);
-  p = p * q + K(1.0 / 5.0);
-  p = p * q + K(1.0 / 3.0);
-  V found = e * K(0x1.62e42fefa39efp-1) + (s + s) * (p * q + K(1.0));
-  found = lanes_where(x == K(0.0), K(-INFINITY), found);
+  M is_high = m > K(1.41421356f);
+  m = lanes_where(is_high, m * K(0.5f), m);
+  V e = __builtin_convertvector(exponent - is_high, V);
+  V s = (m - K(1.0f)) / (m + K(1.0f)), q = s * s;
+  V p = K(1.0f / 11.0f);
+  p = FMA(p, q, K(1.0f / 9.0f));
+  p = FMA(p, q, K(1.0f / 7.0f));
+  p = FMA(p, q, K(1.0f / 5.0f));
+  p = FMA(p, q, K(1.0f / 3.0f));
+  V twice = s + s;
+  V found = FMA(e, K(0x1.62e4p-1f), FMA(e, K(0x1.7f7d1cp-20f), FMA(twice * q, p, twice)));
+  found = lanes_where(x == K(0.0f), K(-INFINITY), found);
   found = lanes_where(x == K(INFINITY), x, found);
-  return lanes_where(x >= K(0.0), found, K(NAN));
+  return lanes_where(x >= K(0.0f), found, K(NAN));
 }
 
-static inline V lanes_tanh(V x) {
-  V size = lanes_where(x < K(0.0), -x, x);
-  V e = lanes_exp(size * K(-2.0));
-  V large = (K(1.0) - e) / (K(1.0) + e);
+INLINE V lanes_tanh(V x) {
+  V size = lanes_where(x < K(0.0f), -x, x);
+  V e = lanes_exp(size * K(-2.0f));
+  V large = (K(1.0f) - e) / (K(1.0f) + e);
   V q = x * x; /* near 0 the series keeps the digits that the difference would lose */
-  V small = x * (K(1.0) - q * (K(1.0 / 3.0) - q * (K(2.0 / 15.0) - q * (K(17.0 / 315.0) - q * K(62.0 / 2835.0)))));
-  V signed_large = lanes_where(x < K(0.0), -large, large);
-  return lanes_where(size < K(0.02), small, signed_large);
+  V p = K(-1382.0f / 155925.0f);
+  p = FMA(p, q, K(62.0f / 2835.0f));
+  p = FMA(p, q, K(-17.0f / 315.0f));
+  p = FMA(p, q, K(2.0f / 15.0f));
+  p = FMA(p, q, K(-1.0f / 3.0f));
+  V small = FMA(p * q, x, x);
+  V signed_large = lanes_where(x < K(0.0f), -large, large);
+  return lanes_where(size < K(0.3f), small, signed_large);
 }
 
-static inline V lanes_hill(V u, V half, V exponent) {
-  M is_none = u <= K(0.0);
-  V share = lanes_where(is_none, K(1.0), u) / half;
-  V found = K(1.0) / (K(1.0) + lanes_exp(-exponent * lanes_log(share)));
-  return lanes_where(is_none, K(0.0), found);
+INLINE D halves_exp(D x) {
+  const D low = KD(-708.0), magic = KD(6755399441055744.0);
+  D held = halves_where(x < low, low, x);
+  D shifted = FMAD(held, KD(1.4426950408889634), magic);
+  D k = shifted - magic;
+  D r = FMAD(k, KD(-0x1.62e42fefa0000p-1), held);
+  r = FMAD(k, KD(-0x1.cf79abc9e3b3ap-40), r);
+  D p = KD(1.0 / 479001600.0);
+  p = FMAD(p, r, KD(1.0 / 39916800.0));
+  p = FMAD(p, r, KD(1.0 / 3628800.0));
+  p = FMAD(p, r, KD(1.0 / 362880.0));
+  p = FMAD(p, r, KD(1.0 / 40320.0));
+  p = FMAD(p, r, KD(1.0 / 5040.0));
+  p = FMAD(p, r, KD(1.0 / 720.0));
+  p = FMAD(p, r, KD(1.0 / 120.0));
+  p = FMAD(p, r, KD(1.0 / 24.0));
+  p = FMAD(p, r, KD(1.0 / 6.0));
+  p = FMAD(p, r, KD(0.5));
+  p = FMAD(p, r, KD(1.0));
+  p = FMAD(p, r, KD(1.0));
+  return halves_where(x < low, KD(0.0), (D)((L)p + ((L)shifted << 52)));
 }
 
-/* --- tables: tensor cubic B-splines on the unit square ---------------------------------------------- */
-
-static inline void spline_weights(double t, int is_slope, double *w) {
-  const double r = 1.0 - t;
-  if (is_slope) {
-    w[0] = -0.5 * r * r;
-    w[3] = 0.5 * t * t;
-    w[1] = (1.5 * t - 2.0) * t;
-    w[2] = -(w[0] + w[1] + w[3]);
-    return;
-  }
-  const double square = t * t, cube = t * t * t;
-  w[0] = r * r * r / 6.0;
-  w[3] = cube / 6.0;
-  w[1] = (3.0 * cube - 6.0 * square + 4.0) / 6.0;
-  w[2] = 1.0 - w[0] - w[1] - w[3];
-}
-
-static V table_sum(T table, V x, V y, int by_x, int by_y) {
-  V found;
+/* Tensor cubic B-splines on the unit square: value, and with slopes the derivatives along x and y too. */
+static void lanes_table(T table, V x, V y, int has_slopes, V *restrict found) {
   const long cells = table.width - 3;
-  for (int l = 0; l < LANES; l++) {
-    const double at[2] = {x[l], y[l]};
-    long cell[2];
-    double weight[2][4];
-    for (int axis = 0; axis < 2; axis++) {
-      double held = at[axis] > 0.0 ? (at[axis] < 1.0 ? at[axis] : 1.0) : 0.0;
-      double scaled = held * (double)cells;
-      cell[axis] = (long)scaled < cells - 1 ? (long)scaled : cells - 1;
-      spline_weights(scaled - (double)cell[axis], axis ? by_y : by_x, weight[axis]);
+  const V at[2] = {x, y};
+  V value[2][4], slope[2][4];
+  M cell[2];
+  for (int axis = 0; axis < 2; axis++) {
+    V scaled = larger(K(0.0f), smaller(K(1.0f), at[axis])) * K((float)cells);
+    V known = larger(scaled, K(0.0f)); /* what is not a number has no cell */
+    M place = __builtin_convertvector(known, M);
+    M last = (M)K(0.0f) + (int)(cells - 1);
+    M is_over = place > last;
+    place = (is_over & last) | (~is_over & place);
+    cell[axis] = place;
+    V t = scaled - __builtin_convertvector(place, V), r = K(1.0f) - t;
+    V square = t * t, cube = square * t;
+    V *w = value[axis];
+    w[0] = r * r * r * K(1.0f / 6.0f);
+    w[3] = cube * K(1.0f / 6.0f);
+    w[1] = FMA(K(0.5f), cube, K(2.0f / 3.0f) - square);
+    w[2] = K(1.0f) - w[0] - w[1] - w[3];
+    if (has_slopes) {
+      w = slope[axis];
+      w[0] = K(-0.5f) * r * r;
+      w[3] = K(0.5f) * square;
+      w[1] = FMA(K(1.5f), t, K(-2.0f)) * t;
+      w[2] = -(w[0] + w[1] + w[3]);
     }
-    double total = 0.0;
-    for (int i = 0; i < 4; i++) {
-      const double *row = table.coefficients + (cell[0] + i) * table.width + cell[1];
-      double along = weight[1][0] * row[0];
-      for (int j = 1; j < 4; j++) along = along + weight[1][j] * row[j];
-      total = i ? total + weight[0][i] * along : weight[0][0] * along;
-    }
-    const int is_outside = (by_x && !(at[0] >= 0.0 && at[0] <= 1.0)) || (by_y && !(at[1] >= 0.0 && at[1] <= 1.0));
-    found[l] = is_outside ? 0.0 : ((by_x || by_y) ? (double)cells * total : total);
-    if (at[0] != at[0] || at[1] != at[1]) found[l] = NAN;
   }
-  return found;
+  float by_column[4][LANES], by_column_slope[4][LANES];
+  for (int l = 0; l < LANES; l++) {
+    const float *row = table.coefficients + (long)cell[0][l] * table.width + cell[1][l];
+    Q sum = {0}, sloped = {0};
+    for (int i = 0; i < 4; i++, row += table.width) {
+      Q around;
+      memcpy(&around, row, sizeof around);
+      sum = FMAQ(value[0][i][l], around, sum);
+      if (has_slopes) sloped = FMAQ(slope[0][i][l], around, sloped);
+    }
+    for (int j = 0; j < 4; j++) {
+      by_column[j][l] = sum[j];
+      if (has_slopes) by_column_slope[j][l] = sloped[j];
+    }
+  }
+  V total = K(0.0f), by_x = K(0.0f), by_y = K(0.0f);
+  for (int j = 0; j < 4; j++) {
+    V along;
+    memcpy(&along, by_column[j], sizeof along);
+    total = FMA(value[1][j], along, total);
+    if (has_slopes) {
+      by_y = FMA(slope[1][j], along, by_y);
+      memcpy(&along, by_column_slope[j], sizeof along);
+      by_x = FMA(value[1][j], along, by_x);
+    }
+  }
+  found[0] = total;
+  if (has_slopes) {
+    const V scale = K((float)cells), none = K(0.0f), all = K(1.0f);
+    found[1] = lanes_where((x >= none) & (x <= all), by_x * scale, none);
+    found[2] = lanes_where((y >= none) & (y <= all), by_y * scale, none);
+  }
 }
 
-static V lanes_table(T table, V x, V y) { return table_sum(table, x, y, 0, 0); }
-static V lanes_table_x(T table, V x, V y) { return table_sum(table, x, y, 1, 0); }
-static V lanes_table_y(T table, V x, V y) { return table_sum(table, x, y, 0, 1); }
-
-/* --- programs ---------------------------------------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------------------------------------- */
 /*PROGRAMS*/
-/* --- the march ----------------------------------------------------------------------------------------- */
+/* --- numbers in and out ----------------------------------------------------------------------------------- */
 
 typedef struct {
-  const double *values; /* of time `t` and patient `p` at values[t * by_time + p * by_patient] */
-  long by_time, by_patient;
+  const double *values; /* of row `t` and patient `p` at values[t * by_row + p * by_patient] */
+  long by_row, by_patient;
 } Given;
 
-static inline V load(const double *from, long stride, long count) {
+INLINE V narrow(W w) {
+  F low = __builtin_convertvector(w.half[0], F), high = __builtin_convertvector(w.half[1], F);
   V v;
-  if (stride == 0) return K(*from);
-  if (count == LANES) {
-    memcpy(&v, from, sizeof v);
-    return v;
-  }
-  for (int l = 0; l < LANES; l++) v[l] = from[l < count ? l : count - 1];
+  memcpy(&v, &low, sizeof low);
+  memcpy((char *)&v + sizeof low, &high, sizeof high);
   return v;
 }
 
-static inline void store(double *to, V v, long count) {
-  if (count == LANES) {
-    memcpy(to, &v, sizeof v);
-    return;
-  }
-  for (int l = 0; l < count; l++) to[l] = v[l];
+INLINE W widen(V v) {
+  F low, high;
+  memcpy(&low, &v, sizeof low);
+  memcpy(&high, (char *)&v + sizeof low, sizeof high);
+  return (W){{__builtin_convertvector(low, D), __builtin_convertvector(high, D)}};
 }
 
-/* Take all patients from grid[0] to grid[steps]. y is (STATES, patients), in and out. A record is the state
-   `record_share` of the way through step `record_step`, ascending; records are (records, STATES, patients). */
-void advance(long patients, long steps, const double *grid, const Given *parameters_of_rates,
-             const Given *parameters_of_prepare, const Given *drives, const Given *slopes, const T *tables,
-             double *y, long records, const long *record_step, const double *record_share, double *recorded) {
-  for (long first = 0; first < patients; first += LANES) {
-    const long count = patients - first < LANES ? patients - first : LANES;
-    V own[PARAMETERS + 1], kept_rates[RATES_KEPT], kept_prepare[PREPARE_KEPT], kept_solve[SOLVE_KEPT];
-    for (int j = 0; j < PARAMETERS_OF_RATES; j++)
-      own[j] = load(parameters_of_rates[j].values + first * parameters_of_rates[j].by_patient,
-                    parameters_of_rates[j].by_patient, count);
-    rates_once(own, tables, kept_rates);
-    for (int j = 0; j < PARAMETERS_OF_PREPARE; j++)
-      own[j] = load(parameters_of_prepare[j].values + first * parameters_of_prepare[j].by_patient,
-                    parameters_of_prepare[j].by_patient, count);
-    prepare_once(own, tables, kept_prepare);
-    solve_once(own, tables, kept_solve);
-
-    V state[STATES + 1], argument[STATES], rate[STATES], k[STAGES][STATES];
-    V prepared[2 * STATES + FACTORS], to_solve[FACTORS + STATES], driven[2 * DRIVES + 1];
-    V *const by_time = prepared + STATES, *const factors = prepared + 2 * STATES;
-    for (int i = 0; i < STATES; i++) state[i] = load(y + i * patients + first, 1, count);
-    long record = 0;
-    for (long step = 0; step < steps; step++) {
-      const double h = grid[step + 1] - grid[step];
-      const long time = step * STAGE_TIMES;
-      state[STATES] = K(1.0 / (h * GAMMA));
-      for (int j = 0; j < DRIVES; j++) {
-        driven[j] = load(drives[j].values + time * drives[j].by_time + first * drives[j].by_patient,
-                         drives[j].by_patient, count);
-        driven[DRIVES + j] = load(slopes[j].values + time * slopes[j].by_time + first * slopes[j].by_patient,
-                                  slopes[j].by_patient, count);
-      }
-      prepare_at(kept_prepare, driven, state, tables, prepared);
-      for (int j = 0; j < FACTORS; j++) to_solve[j] = factors[j];
-      for (int stage = 0; stage < STAGES; stage++) {
-        const V *now = prepared;
-        if (stage) {
-          for (int i = 0; i < STATES; i++) {
-            V sum = state[i];
-            for (int j = 0; j < stage; j++) sum = sum + k[j][i] * K(ARGUMENT[stage][j]);
-            argument[i] = sum;
-          }
-          const long at = time + TIME_OF_STAGE[stage];
-          for (int j = 0; j < DRIVES; j++)
-            driven[j] = load(drives[j].values + at * drives[j].by_time + first * drives[j].by_patient,
-                             drives[j].by_patient, count);
-          rates_at(kept_rates, driven, argument, tables, rate);
-          now = rate;
-        }
-        V *const right = to_solve + FACTORS;
-        for (int i = 0; i < STATES; i++) {
-          V sum = now[i] + by_time[i] * K(h * TIME_WEIGHT[stage]);
-          for (int j = 0; j < stage; j++) sum = sum + k[j][i] * K(CORRECTION[stage][j] / h);
-          right[i] = sum;
-        }
-        solve_at(kept_solve, driven, to_solve, tables, k[stage]);
-      }
-      for (; record < records && record_step[record] == step; record++) {
-        const double s = record_share[record], r = 1.0 - s;
-        for (int i = 0; i < STATES; i++) {
-          V u = K(0.0), v = K(0.0);
-          for (int j = 0; j < STAGES - 1; j++) {
-            u = u + k[j][i] * K(DENSE_U[j]);
-            v = v + k[j][i] * K(DENSE_V[j]);
-          }
-          V end = argument[i] + k[STAGES - 1][i];
-          V now = s == 0.0 ? state[i] : K(r) * state[i] + K(s) * (end + K(r) * (u + K(s) * v));
-          store(recorded + (record * STATES + i) * patients + first, now, count);
-        }
-      }
-      for (int i = 0; i < STATES; i++) state[i] = argument[i] + k[STAGES - 1][i];
-    }
-    for (int i = 0; i < STATES; i++) store(y + i * patients + first, state[i], count);
+INLINE W load(const double *from, long stride, long count) {
+  W w;
+  if (stride == 0) return (W){{KD(*from), KD(*from)}};
+  if (count == LANES) {
+    memcpy(&w, from, sizeof w);
+    return w;
   }
+  for (int l = 0; l < LANES; l++) w.half[l / HALF][l % HALF] = from[l < count ? l : count - 1];
+  return w;
+}
+
+INLINE void put(D *halves, W w) { memcpy(halves, &w, sizeof w); }
+
+INLINE W load_given(const Given *given, long row, long first, long count) {
+  return load(given->values + row * given->by_row + first * given->by_patient, given->by_patient, count);
+}
+
+INLINE void store(double *to, W w, long count) {
+  if (count == LANES) {
+    memcpy(to, &w, sizeof w);
+    return;
+  }
+  for (int l = 0; l < count; l++) to[l] = w.half[l / HALF][l % HALF];
+}
+
+/* --- linear systems, exactly ------------------------------------------------------------------------------- */
+
+/* What enters at a constant rate, or at once where its length is 0. Each is (patients) or one for all. */
+typedef struct {
+  Given amount, start, length;
+  double opens, closes; /* no patient gets any before and after */
+  int first_mode, last_mode, is_shared, is_bolus;
+} Inflow;
+
+/* Outputs are sums of weight x mode. Modes of one pole lie side by side by ascending power of time. */
+typedef struct {
+  long poles, modes, terms, outputs, inflows;
+  const double *rate;   /* (poles, patients) */
+  const double *weight; /* (terms, patients) */
+  const int *pole_of_mode, *power_of_mode, *mode_of_term, *output_of_term, *drive_of_output;
+  const Inflow *inflow;
+  double *amount; /* (modes, patients), carried */
+} Linear;
+
+#define MOST_POWERS 12
+
+/* Integrals of u^p / p! exp(-rate u) from 0 to length, p = 0 ... powers. */
+INLINE void input_moments(D rate, D length, int powers, D *moment) {
+  D x = rate * length, decay = halves_exp(-x), small_by[MOST_POWERS];
+  L is_small = x < KD(1.0);
+  D power = length; /* length^(p + 1) / p! */
+  for (int p = 0; p <= powers; p++) {
+    D sum = KD(0.0);
+    for (int k = 15; k >= 0; k--) sum = KD(1.0 / (p + k + 1)) + sum * -x * KD(1.0 / (k + 1));
+    small_by[p] = power * sum;
+    power = power * length * KD(1.0 / (p + 1));
+  }
+  D safe = halves_where(is_small, KD(1.0), rate), edge = KD(1.0);
+  for (int p = 0; p <= powers; p++) {
+    D large = (p ? moment[p - 1] - edge * decay : KD(1.0) - decay) / safe;
+    moment[p] = halves_where(is_small, small_by[p], large);
+    edge = edge * length * KD(1.0 / (p + 1));
+  }
+}
+
+/* What an inflow adds to the modes of its node over a step. */
+static void add_inflow(const Linear *one, const Inflow *in, D (*z)[2], D (*rate)[2], double from, double to,
+                       long first, long count) {
+  const W amount = load_given(&in->amount, 0, first, count);
+  const W start = load_given(&in->start, 0, first, count), length = load_given(&in->length, 0, first, count);
+  for (int h = 0; h < 2; h++) {
+    D begin = start.half[h], end = begin + length.half[h];
+    L is_bolus = length.half[h] <= KD(0.0), is_now = (begin >= KD(from)) & (begin < KD(to));
+    D given = halves_where(is_bolus & is_now, amount.half[h], KD(0.0));
+    D flow = amount.half[h] / halves_where(is_bolus, KD(1.0), length.half[h]);
+    flow = halves_where(is_bolus, KD(0.0), flow);
+    begin = halves_where(begin > KD(from), begin, KD(from));
+    end = halves_where(end < KD(to), end, KD(to));
+    L is_on = end > begin;
+    D lasts = halves_where(is_on, end - begin, KD(0.0));
+    D after = halves_where(is_bolus, KD(to) - begin, KD(to) - end);
+    after = halves_where(after > KD(0.0), after, KD(0.0));
+    flow = halves_where(is_on, flow, KD(0.0));
+    for (int m = in->first_mode; m < in->last_mode;) {
+      int pole = one->pole_of_mode[m], powers = 0;
+      while (m + powers + 1 < in->last_mode && one->pole_of_mode[m + powers + 1] == pole) powers++;
+      D during[MOST_POWERS];
+      if (in->is_bolus)
+        for (int p = 0; p <= powers; p++) during[p] = KD(0.0);
+      else
+        input_moments(rate[pole][h], lasts, powers, during);
+      during[0] = flow * during[0] + given;
+      for (int p = 1; p <= powers; p++) during[p] = flow * during[p];
+      D decay = halves_exp(-rate[pole][h] * after);
+      for (int p = 0; p <= powers; p++) {
+        D sum = during[p], grown = KD(1.0);
+        for (int q = 1; q <= p; q++) {
+          grown = grown * after * KD(1.0 / q);
+          sum = sum + during[p - q] * grown;
+        }
+        z[m + p][h] = z[m + p][h] + decay * sum;
+      }
+      m += powers + 1;
+    }
+  }
+}
+
+/* --- the march ----------------------------------------------------------------------------------------------- */
+
+/* The drives over a step: a cubic through values and slopes at both ends. */
+typedef struct {
+  V from[DRIVES + 1], slope_from[DRIVES + 1], to[DRIVES + 1], slope_to[DRIVES + 1];
+  const float *floors; /* (drives) below which none goes */
+} Course;
+
+INLINE void drives_at(const Course *course, float s, float length, V *driven) {
+  const float r = 1.0f - s;
+  const V a = K((1.0f + 2.0f * s) * r * r), b = K(s * r * r * length);
+  const V c = K(s * s * (3.0f - 2.0f * s)), d = K(-s * s * r * length);
+  for (int j = 0; j < DRIVES; j++)
+    driven[j] = larger(K(course->floors[j]), FMA(course->from[j], a, FMA(course->slope_from[j], b,
+                                             FMA(course->to[j], c, course->slope_to[j] * d))));
+}
+
+/* A patient group on its way: states, and what its last step left behind. */
+typedef struct {
+  W y[STATES];
+  V begun[STATES + 1], last[STATES]; /* the states at the start of the step; the whole change by it */
+  V k[STAGES][STATES];
+} Walk;
+
+INLINE void stage_sums(Walk *walk, const int stage, const V *restrict by_time, float length, V *restrict argument,
+                       V *restrict change, V *restrict partial) {
+  const V slope = K(length * TIME_WEIGHT[stage]), over = K(1.0f / length);
+  for (int i = 0; i < STATES; i++) {
+    V sum, own = K(0.0f);
+    if (stage < STAGES - 1) {
+      sum = K(ARGUMENT[stage][0]) * walk->k[0][i];
+      for (int j = 1; j < stage; j++) sum = FMA(walk->k[j][i], K(ARGUMENT[stage][j]), sum);
+    } else {
+      sum = change[i] + walk->k[stage - 1][i];
+    }
+    for (int j = 0; j < stage; j++) own = FMA(walk->k[j][i], K(CORRECTION[stage][j]), own);
+    change[i] = sum;
+    argument[i] = walk->begun[i] + sum;
+    own = own * over;
+    partial[i] = TIME_WEIGHT[stage] != 0.0f ? FMA(by_time[i], slope, own) : own;
+  }
+}
+
+static void take_step(Walk *walk, const Course *course, double step, const V *restrict kept, const T *tables) {
+  const float length = (float)step;
+  V prepared[2 * STATES + FACTORS], solving[FACTORS + STATES], driven[2 * DRIVES + 1], passed[PASSED];
+  V argument[STATES + 1], change[STATES], partial[STATES], rate[STATES];
+  V *const by_time = prepared + STATES, *const right = solving + FACTORS;
+  for (int i = 0; i < STATES; i++) walk->begun[i] = narrow(walk->y[i]);
+  walk->begun[STATES] = K((float)(1.0 / (step * GAMMA)));
+  memcpy(driven, course->from, DRIVES * sizeof(V));
+  memcpy(driven + DRIVES, course->slope_from, DRIVES * sizeof(V));
+  along(kept, driven, tables, passed);
+  prepare_at(kept, passed, driven, walk->begun, tables, prepared);
+  memcpy(solving, prepared + 2 * STATES, FACTORS * sizeof(V));
+  for (int i = 0; i < STATES; i++) right[i] = FMA(by_time[i], K(length * TIME_WEIGHT[0]), prepared[i]);
+  solve_at(solving, tables, walk->k[0]);
+#define STAGE(stage)                                                                      \
+  stage_sums(walk, stage, by_time, length, argument, change, partial);                    \
+  if (stage < STAGES - 1) {                                                               \
+    drives_at(course, NODE[stage], length, driven);                                       \
+    along(kept, driven, tables, passed);                                                  \
+  }                                                                                       \
+  rates_at(kept, passed, driven, argument, tables, rate);                                 \
+  for (int i = 0; i < STATES; i++) right[i] = rate[i] + partial[i];                       \
+  solve_at(solving, tables, walk->k[stage]);
+  STAGE(1) STAGE(2) STAGE(3) STAGE(4) STAGE(5)
+#undef STAGE
+  for (int i = 0; i < STATES; i++) {
+    walk->last[i] = change[i] + walk->k[STAGES - 1][i];
+    W more = widen(walk->last[i]);
+    walk->y[i].half[0] += more.half[0];
+    walk->y[i].half[1] += more.half[1];
+  }
+}
+
+/* The states a share `s` of the way through the step just taken. */
+static void between(const Walk *walk, float s, V *restrict states) {
+  const float r = 1.0f - s;
+  for (int i = 0; i < STATES; i++) {
+    V u = K(DENSE_U[0]) * walk->k[0][i], v = K(DENSE_V[0]) * walk->k[0][i];
+    for (int j = 1; j < STAGES - 1; j++) {
+      u = FMA(walk->k[j][i], K(DENSE_U[j]), u);
+      v = FMA(walk->k[j][i], K(DENSE_V[j]), v);
+    }
+    V inner = FMA(FMA(v, K(s), u), K(r), walk->last[i]);
+    states[i] = FMA(inner, K(s), walk->begun[i]);
+  }
+}
+
+/* Everything about a batch. Records are ascending in time; `recorded` is (wanted, all_records, patients). */
+typedef struct {
+  long patients, steps, linears, knotted, records, all_records, first_record, wanted, tables, is_checked;
+  const double *grid;
+  const Given *parameters, *values, *slopes; /* drives: rows are start and end of each step */
+  const float *floors;
+  const Linear *linear;
+  const Given *knots; /* rows are starts of steps, and how much is gained per hour from there */
+  const Given *knot_slopes;
+  const int *knot_drive;
+  const T *table;
+  double *y, *y_coarse; /* (STATES, patients) */
+  const long *record_step;
+  const double *record_share;
+  const int *wanted_value; /* a state, or STATES + output */
+  const double *scale;     /* (wanted) 1 / what an error is held against */
+  float *recorded;
+  float *error; /* (wanted, patients), the largest so far */
+} Batch;
+
+static void observe(const Batch *batch, const V *kept, const V *driven, V *states, V *out) {
+  V results[OUTPUTS + 1];
+  int has_outputs = 0;
+  for (long w = 0; w < batch->wanted; w++) has_outputs |= batch->wanted_value[w] >= STATES;
+  states[STATES] = K(0.0f);
+  if (has_outputs) observe_at(kept, driven, states, batch->table, results);
+  for (long w = 0; w < batch->wanted; w++) {
+    const int value = batch->wanted_value[w];
+    out[w] = value < STATES ? states[value] : results[value - STATES];
+  }
+}
+
+/* Take some patients from grid[0] to grid[steps]; with a check, the same in steps of two, side by side. */
+static void march_group(const Batch *batch, long first, long count) {
+  const long patients = batch->patients;
+  V kept[KEPT], own[PARAMETERS + 1];
+  for (int j = 0; j < PARAMETERS; j++) own[j] = narrow(load_given(&batch->parameters[j], 0, first, count));
+  once(own, batch->table, kept);
+
+  long modes = 0, poles = 0, outputs = 0, terms = 0;
+  for (long s = 0; s < batch->linears; s++) {
+    modes += batch->linear[s].modes;
+    poles += batch->linear[s].poles;
+    outputs += batch->linear[s].outputs;
+    terms += batch->linear[s].terms;
+  }
+  D z[modes + 1][2], rate[poles + 1][2], decay[poles + 1][2], weight[terms + 1][2], found[outputs + 1][2];
+  for (long s = 0, at = 0, pole = 0, term = 0; s < batch->linears; s++) {
+    const Linear *one = &batch->linear[s];
+    for (long m = 0; m < one->modes; m++, at++)
+      put(z[at], load(one->amount + m * patients + first, 1, count));
+    for (long p = 0; p < one->poles; p++, pole++)
+      put(rate[pole], load(one->rate + p * patients + first, 1, count));
+    for (long t = 0; t < one->terms; t++, term++)
+      put(weight[term], load(one->weight + t * patients + first, 1, count));
+  }
+
+  Walk fine, coarse;
+  for (int i = 0; i < STATES; i++) {
+    fine.y[i] = load(batch->y + i * patients + first, 1, count);
+    if (batch->is_checked) coarse.y[i] = load(batch->y_coarse + i * patients + first, 1, count);
+  }
+  Course now[2], pair;
+  now[0].floors = now[1].floors = pair.floors = batch->floors;
+  V states[STATES + 1], driven[2 * DRIVES + 1], out[batch->wanted + 1], other[batch->wanted + 1];
+  V error[batch->wanted + 1];
+  for (long w = 0; w < batch->wanted; w++) error[w] = K(0.0f);
+  if (batch->is_checked)
+    for (long w = 0; w < batch->wanted; w++)
+      for (int l = 0; l < count; l++) error[w][l] = batch->error[w * patients + first + l];
+  double known_length = -1.0;
+  long record = 0;
+  int is_first = 1;
+  for (long step = 0; step < batch->steps; step++) {
+    const double from = batch->grid[step], to = batch->grid[step + 1], length = to - from;
+    Course *course = &now[step % 2];
+    const Course *before = &now[(step + 1) % 2];
+    for (int j = 0; j < DRIVES; j++) {
+      course->from[j] = narrow(load_given(&batch->values[j], 2 * step, first, count));
+      course->to[j] = narrow(load_given(&batch->values[j], 2 * step + 1, first, count));
+      course->slope_from[j] = narrow(load_given(&batch->slopes[j], 2 * step, first, count));
+      course->slope_to[j] = narrow(load_given(&batch->slopes[j], 2 * step + 1, first, count));
+    }
+    for (long j = 0; j < batch->knotted; j++) {
+      const int drive = batch->knot_drive[j];
+      const W start = load_given(&batch->knots[j], step, first, count);
+      const W gain = load_given(&batch->knot_slopes[j], step, first, count);
+      W end;
+      for (int h = 0; h < 2; h++) end.half[h] = FMAD(gain.half[h], KD(length), start.half[h]);
+      course->from[drive] += narrow(start);
+      course->to[drive] += narrow(end);
+      course->slope_from[drive] += narrow(gain);
+      course->slope_to[drive] += narrow(gain);
+    }
+    const int is_new_length = length != known_length;
+    known_length = length;
+    for (long s = 0, mode = 0, pole = 0, term = 0, output = 0; s < batch->linears; s++) {
+      const Linear *one = &batch->linear[s];
+      int is_given = is_first;
+      for (long j = 0; j < one->inflows; j++) { /* what is given at once to all when the step begins */
+        const Inflow *in = &one->inflow[j];
+        if (!(in->is_bolus && in->is_shared && in->opens == from)) continue;
+        const W amount = load_given(&in->amount, 0, first, count);
+        for (int m = in->first_mode; m < in->last_mode; m++)
+          if (one->power_of_mode[m] == 0)
+            for (int h = 0; h < 2; h++) z[mode + m][h] = z[mode + m][h] + amount.half[h];
+        is_given = 1;
+      }
+      for (int end = is_given ? 0 : 1; end < 2; end++) {
+        if (end) {
+          for (long p = 0; p < one->poles; p++)
+            for (int h = 0; h < 2 && is_new_length; h++) decay[pole + p][h] = halves_exp(rate[pole + p][h] * KD(-length));
+          for (long m = one->modes - 1; m >= 0; m--)
+            for (int h = 0; h < 2; h++) {
+              D sum = z[mode + m][h];
+              double grown = 1.0;
+              for (int q = 1; q <= one->power_of_mode[m]; q++) {
+                grown = grown * length / q;
+                sum = FMAD(z[mode + m - q][h], KD(grown), sum);
+              }
+              z[mode + m][h] = sum * decay[pole + one->pole_of_mode[m]][h];
+            }
+          for (long j = 0; j < one->inflows; j++) {
+            const Inflow *in = &one->inflow[j];
+            if (in->opens >= to || in->closes < from || (in->is_bolus && in->is_shared && in->opens == from)) continue;
+            if (!in->is_bolus && in->closes <= from) continue;
+            add_inflow(one, in, z + mode, rate + pole, from, to, first, count);
+          }
+        }
+        for (long o = 0; o < one->outputs; o++) found[output + o][0] = found[output + o][1] = KD(0.0);
+        for (long t = 0; t < one->terms; t++)
+          for (int h = 0; h < 2; h++) {
+            D *sum = &found[output + one->output_of_term[t]][h];
+            *sum = FMAD(weight[term + t][h], z[mode + one->mode_of_term[t]][h], *sum);
+          }
+        for (long o = 0; o < one->outputs; o += 2) { /* a value, then its slope */
+          const int drive = one->drive_of_output[o / 2];
+          W value, slope;
+          memcpy(&value, found[output + o], sizeof value);
+          memcpy(&slope, found[output + o + 1], sizeof slope);
+          (end ? course->to : course->from)[drive] += larger(K(0.0f), narrow(value));
+          (end ? course->slope_to : course->slope_from)[drive] += narrow(slope);
+        }
+      }
+      if (!is_given)
+        for (long o = 0; o < one->outputs; o += 2) {
+          const int drive = one->drive_of_output[o / 2];
+          course->from[drive] = before->to[drive];
+          course->slope_from[drive] = before->slope_to[drive];
+        }
+      mode += one->modes;
+      pole += one->poles;
+      term += one->terms;
+      output += one->outputs;
+    }
+    is_first = 0;
+
+    take_step(&fine, course, length, kept, batch->table);
+    if (batch->is_checked && step % 2) {
+      const double whole = to - batch->grid[step - 1];
+      memcpy(pair.from, before->from, sizeof pair.from);
+      memcpy(pair.slope_from, before->slope_from, sizeof pair.slope_from);
+      memcpy(pair.to, course->to, sizeof pair.to);
+      memcpy(pair.slope_to, course->slope_to, sizeof pair.slope_to);
+      take_step(&coarse, &pair, whole, kept, batch->table);
+    }
+    for (; record < batch->records && batch->record_step[record] == step; record++) {
+      const float s = (float)batch->record_share[record];
+      drives_at(course, s, (float)length, driven);
+      between(&fine, s, states);
+      observe(batch, kept, driven, states, out);
+      float *to_record = batch->recorded + (batch->first_record + record) * patients + first;
+      for (long w = 0; w < batch->wanted; w++)
+        for (int l = 0; l < count; l++) to_record[w * batch->all_records * patients + l] = out[w][l];
+    }
+    if (batch->is_checked && step % 2) { /* both ways end here */
+      memcpy(driven, course->to, DRIVES * sizeof(V));
+      for (int i = 0; i < STATES; i++) states[i] = narrow(fine.y[i]);
+      observe(batch, kept, driven, states, out);
+      for (int i = 0; i < STATES; i++) states[i] = narrow(coarse.y[i]);
+      observe(batch, kept, driven, states, other);
+      for (long w = 0; w < batch->wanted; w++) {
+        V off = (out[w] - other[w]) * K((float)batch->scale[w]);
+        off = lanes_where(off < K(0.0f), -off, off);
+        error[w] = larger(off, error[w]);
+      }
+    }
+  }
+  for (int i = 0; i < STATES; i++) {
+    store(batch->y + i * patients + first, fine.y[i], count);
+    if (batch->is_checked) store(batch->y_coarse + i * patients + first, coarse.y[i], count);
+  }
+  for (long s = 0, at = 0; s < batch->linears; s++)
+    for (long m = 0; m < batch->linear[s].modes; m++, at++) {
+      W w;
+      memcpy(&w, z[at], sizeof w);
+      store(batch->linear[s].amount + m * patients + first, w, count);
+    }
+  if (batch->is_checked)
+    for (long w = 0; w < batch->wanted; w++)
+      for (int l = 0; l < count; l++) batch->error[w * patients + first + l] = error[w][l];
+}
+
+void march(const Batch *batch) {
+  const unsigned long before = control();
+  set_control(before | FLUSH_BITS);
+  for (long first = 0; first < batch->patients; first += LANES) {
+    const long left = batch->patients - first;
+    march_group(batch, first, left < LANES ? left : LANES);
+  }
+  set_control(before);
 }
 
 /* What the functions above give, for tests. */
-void evaluate(int which, long count, const double *x, double *found) {
+void evaluate(int which, long count, const float *x, float *found) {
   for (long first = 0; first < count; first += LANES) {
     const long some = count - first < LANES ? count - first : LANES;
-    const V v = load(x + first, 1, some);
-    V out = K(NAN);
+    V v = K(0.0f), out = K(NAN);
+    for (int l = 0; l < some; l++) v[l] = x[first + l];
     if (which == 0) out = lanes_exp(v);
     if (which == 1) out = lanes_log(v);
     if (which == 2) out = lanes_tanh(v);
     if (which == 3) out = lanes_sqrt(v);
-    store(found + first, out, some);
+    for (int l = 0; l < some; l++) found[first + l] = out[l];
   }
 }

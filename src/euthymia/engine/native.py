@@ -10,105 +10,257 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from euthymia.engine import build
-from euthymia.engine.c_source import c_program
-from euthymia.engine.equations import Array
+from euthymia.engine.c_source import c_functions, drive_names, parameter_names, state_names
+from euthymia.engine.equations import Array, Knots, PartedDrive
+from euthymia.engine.jacobian import StepPrograms
 from euthymia.engine.kernel import Kernel
-from euthymia.engine.program import Level, Program
+from euthymia.engine.linear import Input, Responder
+from euthymia.engine.lower import lower
+from euthymia.engine.modal import modes_of, nodes_reached, span_of
 from euthymia.engine.rosenbrock import RODAS4
 from euthymia.engine.table import Table2
 
-STAGE_TIMES = tuple(sorted(set(RODAS4.nodes)))
 _MARK = "/*PROGRAMS*/"
+SLOPE = ".slope"
+"""Ending of the output of a linear system that is the slope of the output before."""
+
+Pointer = ctypes.c_void_p
+Long = ctypes.c_long
 
 
 class _Given(ctypes.Structure):
-    _fields_ = (("values", ctypes.c_void_p), ("by_time", ctypes.c_long), ("by_patient", ctypes.c_long))
+    _fields_ = (("values", Pointer), ("by_row", Long), ("by_patient", Long))
 
 
 class _Table(ctypes.Structure):
-    _fields_ = (("coefficients", ctypes.c_void_p), ("width", ctypes.c_long))
+    _fields_ = (("coefficients", Pointer), ("width", Long))
+
+
+class _Inflow(ctypes.Structure):
+    _fields_ = (
+        *((name, _Given) for name in ("amount", "start", "length")),
+        *((name, ctypes.c_double) for name in ("opens", "closes")),
+        *((name, ctypes.c_int) for name in ("first_mode", "last_mode", "is_shared", "is_bolus")),
+    )
+
+
+class _Linear(ctypes.Structure):
+    _fields_ = (
+        *((name, Long) for name in ("poles", "modes", "terms", "outputs", "inflows")),
+        *((name, Pointer) for name in ("rate", "weight", "pole_of_mode", "power_of_mode")),
+        *((name, Pointer) for name in ("mode_of_term", "output_of_term", "drive_of_output")),
+        *((name, Pointer) for name in ("inflow", "amount")),
+    )
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
+        *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
+        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
+        *((name, Pointer) for name in ("knots", "knot_slopes", "knot_drive", "table", "y", "y_coarse")),
+        *((name, Pointer) for name in ("record_step", "record_share", "wanted_value", "scale")),
+        *((name, Pointer) for name in ("recorded", "error")),
+    )
 
 
 class Native:
-    """A compiled kernel with one batch's parameters."""
+    """A compiled kernel on its way over a grid with one batch of patients.
 
-    def __init__(self, kernel: Kernel, parameters: Mapping[str, Any], count: int) -> None:
-        self.kernel, self.count = kernel, count
+    Parameters
+    ----------
+    kernel : Kernel
+    parameters : {name: array (P,), number or Table2}
+    y : array (n, P)
+        The states, carried from call to call.
+    times : int
+        Number of records in all.
+    wanted : sequence of str
+        States and outputs that are recorded.
+    scales : {name: number} or None
+        What the difference to steps of twice the length is held against; None takes no such steps.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        parameters: Mapping[str, Any],
+        y: Array,
+        times: int,
+        wanted: Sequence[str],
+        scales: Mapping[str, float] | None,
+    ) -> None:
+        self.kernel, self.count = kernel, y.shape[1]
         self.library, tables = library_of(kernel, build.lanes())
-        self.held: list[Any] = []  # what the library points to
-        self.of_rates = self._parameters(kernel.rates.program, parameters)
-        self.of_prepare = self._parameters(kernel.prepare.program, parameters)
-        self.tables = (_Table * max(len(tables), 1))()
-        for place, table in enumerate(tables):
-            self.tables[place] = _Table(self._pointer(table.coefficients), table.coefficients.shape[1])
+        self.y = np.array(y, order="C")
+        self.y_coarse = self.y.copy() if scales is not None else None
+        self.recorded = np.zeros((len(wanted), times, self.count), np.float32)
+        self.error = np.zeros((len(wanted), self.count), np.float32)
+        self.done = 0
+        self.batch = _Batch(patients=self.count, wanted=len(wanted), all_records=times, tables=len(tables))
+        self.held: list[Any] = []
+        values = (*kernel.equations.states, *kernel.outputs.outputs)
+        one = np.ones(len(wanted))
+        self._set("wanted_value", np.array([values.index(name) for name in wanted], ctypes.c_int))
+        self._set("scale", one if scales is None else np.array([1.0 / scales[name] for name in wanted]))
+        self.batch.is_checked = int(scales is not None)
+        names = _names(kernel)[0]
+        self._set_given("parameters", [_row(parameters[name]) for name in names])
+        coefficients = [np.ascontiguousarray(table.coefficients, np.float32) for table in tables]
+        self.held += coefficients
+        looked_up = (_Table * max(len(tables), 1))(
+            *(_Table(one.ctypes.data, one.shape[1]) for one in coefficients)
+        )
+        self._hold("table", looked_up)
+        self.amounts: list[Array] = []
 
-    def _parameters(self, program: Program, parameters: Mapping[str, Any]) -> Any:
-        names = [name.removeprefix("parameter.") for name in program.inputs_of(Level.PARAMETER)]
-        given = (_Given * max(len(names), 1))()
-        for place, name in enumerate(names):
-            array = np.ascontiguousarray(parameters[name], float)  # a number becomes an array of one
-            given[place] = _Given(self._pointer(array), 0, 0 if np.ndim(parameters[name]) == 0 else 1)
-        return given
+    def set_linear(self, responders: Sequence[Responder]) -> None:
+        """Set the linear systems and what enters them; their modes go on where they are."""
+        drives = list(self.kernel.equations.drives)
+        found, floors = [], np.full(max(len(drives), 1), -np.inf, np.float32)
+        for place, responder in enumerate(responders):
+            outputs = [name for name in responder.outputs if not name.endswith(SLOPE) and name in drives]
+            modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
+            if place == len(self.amounts):
+                self.amounts.append(np.zeros((len(modes.modes), self.count)))
+            reached = nodes_reached(modes)
+            inflows = [self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached]
+            floors[[drives.index(name) for name in outputs]] = 0.0
+            found.append(
+                _Linear(
+                    poles=len(modes.rates),
+                    modes=len(modes.modes),
+                    terms=len(modes.terms),
+                    outputs=2 * len(outputs),
+                    inflows=len(inflows),
+                    rate=self._pointer(modes.rates),
+                    weight=self._pointer(modes.weights),
+                    pole_of_mode=self._pointer(_whole(mode.pole for mode in modes.modes)),
+                    power_of_mode=self._pointer(_whole(mode.power for mode in modes.modes)),
+                    mode_of_term=self._pointer(_whole(mode for _, mode in modes.terms)),
+                    output_of_term=self._pointer(_whole(output for output, _ in modes.terms)),
+                    drive_of_output=self._pointer(_whole(drives.index(name) for name in outputs)),
+                    inflow=ctypes.addressof(self._array(_Inflow, inflows)),
+                    amount=self.amounts[place].ctypes.data,
+                )
+            )
+        self._set("floors", floors)
+        self._hold("linear", self._array(_Linear, found))
+        self.batch.linears = len(found)
 
-    def _pointer(self, array: Array) -> int:
-        self.held.append(array)
-        return array.ctypes.data
+    def _inflow(self, item: Input, modes: slice) -> _Inflow:
+        start, length = span_of(item)
+        ends = start + length
+        return _Inflow(
+            amount=self._given(_row(item.amount)),
+            start=self._given(_row(start)),
+            length=self._given(_row(length)),
+            opens=float(np.min(start)),
+            closes=float(np.max(ends)),
+            first_mode=modes.start,
+            last_mode=modes.stop,
+            is_shared=int(start.ndim == 0 and length.ndim == 0),
+            is_bolus=int(not np.any(length > 0)),
+        )
 
     def advance(
         self,
         grid_h: Array,
-        drives: Sequence[Array],
-        slopes: Sequence[Array],
-        y: Array,
+        drive: PartedDrive,
         steps: Sequence[int],
         shares: Sequence[float],
-    ) -> Array:
-        """Take the states over some steps, in place, and return those asked for on the way.
+    ) -> None:
+        """Take the states over some steps, and record what was asked for on the way.
 
         Parameters
         ----------
         grid_h : array (S + 1,)
-        drives, slopes : sequences of array (5 S, P) or (5 S, 1)
-            At the stage times of each step.
-        y : array (n, P)
-            Contiguous.
+            An even number of steps where these are checked, the second of each two as long as the first.
+        drive : PartedDrive
+            But for its linear systems, which :meth:`set_linear` sets.
         steps, shares : sequences (R,)
-            Step, and how far through it (0 to below 1), ascending.
-
-        Returns
-        -------
-        recorded : array (R, n, P)
+            Step, and how far through it (0 to below 1), ascending: the next records.
         """
-        recorded = np.empty((len(steps), *y.shape))
-        at, share = np.asarray(steps, ctypes.c_long), np.asarray(shares, float)
-        grid = np.ascontiguousarray(grid_h)
-        self.library.advance(
-            ctypes.c_long(self.count),
-            ctypes.c_long(len(grid) - 1),
-            grid.ctypes.data_as(ctypes.c_void_p),
-            self.of_rates,
-            self.of_prepare,
-            _given(drives),
-            _given(slopes),
-            self.tables,
-            y.ctypes.data_as(ctypes.c_void_p),
-            ctypes.c_long(len(at)),
-            at.ctypes.data_as(ctypes.c_void_p),
-            share.ctypes.data_as(ctypes.c_void_p),
-            recorded.ctypes.data_as(ctypes.c_void_p),
-        )
-        return recorded
+        grid, before = np.ascontiguousarray(grid_h, float), len(self.held)
+        times, is_left = _ends(grid)
+        values, slopes = drive.outside(times, is_left=is_left)
+        drives = self.kernel.equations.drives
+        self._set("grid", grid)
+        self._set_given("values", [_rows(values.get(name, 0.0), len(times)) for name in drives])
+        self._set_given("slopes", [_rows(slopes.get(name, 0.0), len(times)) for name in drives])
+        known = [(name, *_on_grid(one, grid)) for name, one in drive.knots().items()]
+        self._set_given("knots", [start for _, start, _ in known])
+        self._set_given("knot_slopes", [slope for _, _, slope in known])
+        self._set("knot_drive", _whole(drives.index(name) for name, _, _ in known))
+        self._set("record_step", np.asarray(steps, ctypes.c_long))
+        self._set("record_share", np.asarray(shares, float))
+        one = self.batch
+        one.steps, one.knotted, one.records, one.first_record = len(grid) - 1, len(known), len(steps), self.done
+        one.y, one.recorded, one.error = (array.ctypes.data for array in (self.y, self.recorded, self.error))
+        one.y_coarse = None if self.y_coarse is None else self.y_coarse.ctypes.data
+        self.library.march(ctypes.byref(one))
+        self.done += len(steps)
+        del self.held[before:]
+
+    # --- handing arrays over ---
+
+    def _pointer(self, array: Array | NDArray[np.intc]) -> int:
+        self.held.append(array)
+        return array.ctypes.data
+
+    def _array(self, kind: Any, values: Sequence[Any]) -> Any:
+        array = (kind * max(len(values), 1))(*values)
+        self.held.append(array)
+        return array
+
+    def _hold(self, field: str, array: Any) -> None:
+        self.held.append(array)
+        setattr(self.batch, field, ctypes.addressof(array))
+
+    def _set(self, field: str, array: Any) -> None:
+        setattr(self.batch, field, self._pointer(array))
+
+    def _given(self, array: Array) -> _Given:
+        return _Given(self._pointer(array), array.shape[1], 0 if array.shape[1] == 1 else 1)
+
+    def _set_given(self, field: str, arrays: Sequence[Array]) -> None:
+        self._hold(field, self._array(_Given, [self._given(one) for one in arrays]))
 
 
-def _given(arrays: Sequence[Array]) -> Any:
-    """Return where values by time and patient lie; one column is shared by all patients."""
-    found = (_Given * max(len(arrays), 1))()
-    for place, array in enumerate(arrays):
-        columns = array.shape[1]
-        found[place] = _Given(array.ctypes.data, columns, 0 if columns == 1 else 1)
-    return found
+def _whole(values: Any) -> NDArray[np.intc]:
+    return np.fromiter(values, ctypes.c_int)
+
+
+def _row(value: Any) -> Array:
+    """Return one value for all, (1, 1), or one for each patient, (1, P)."""
+    return np.ascontiguousarray(np.reshape(np.asarray(value, float), (1, -1)))
+
+
+def _rows(value: Any, rows: int) -> Array:
+    """Return values (P, T), (T,) or (P, 1) as (T, P) or (T, 1)."""
+    array = np.atleast_2d(np.asarray(value, float))
+    return np.ascontiguousarray(np.broadcast_to(array, (len(array), rows)).T)
+
+
+def _ends(grid: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return start and end of each step in order, the ends just before the next step begins."""
+    times = np.stack([grid[:-1], np.nextafter(grid[1:], -np.inf)], axis=1)
+    is_left = np.zeros(times.shape, dtype=bool)
+    is_left[:, 1] = True
+    return times.reshape(-1), is_left.reshape(-1)
+
+
+def _on_grid(knots: Knots, grid: Array) -> tuple[Array, Array]:
+    """Return values at the start of each step and slopes per hour in it, (S, P); it bends on grid points."""
+    starts = grid[:-1]
+    place = np.clip(np.searchsorted(knots.times_h, starts, side="right") - 1, 0, len(knots.times_h) - 2)
+    length = np.diff(knots.times_h)[place]
+    slope = (knots.values[:, place + 1] - knots.values[:, place]) / length
+    value = knots.values[:, place] + slope * (starts - knots.times_h[place])
+    return np.ascontiguousarray(value.T), np.ascontiguousarray(slope.T)
 
 
 _ONE_AT_A_TIME = Lock()
@@ -131,15 +283,31 @@ def _library(kernel: Kernel, width: int) -> tuple[ctypes.CDLL, tuple[Table2, ...
     return build.load(source, width), tables
 
 
+@lru_cache(maxsize=32)
+def _lowered(kernel: Kernel) -> Any:
+    return lower(
+        StepPrograms(
+            rates=kernel.rates.program,
+            prepare=kernel.prepare.program,
+            solve=kernel.solve.program,
+            outputs=kernel.outputs,
+        )
+    )
+
+
+def _names(kernel: Kernel) -> tuple[list[str], tuple[str, ...]]:
+    """Return the parameters by name, and the inputs that drives and slopes give, in the order handed over."""
+    lowered = _lowered(kernel)
+    return [name.removeprefix("parameter.") for name in parameter_names(lowered)], drive_names(lowered)
+
+
 def c_kernel(kernel: Kernel, width: int) -> tuple[str, tuple[Table2, ...]]:
     """Return the C source of a kernel, and its tables in the order in which it is handed them."""
-    parts = {"rates": kernel.rates, "prepare": kernel.prepare, "solve": kernel.solve}
-    programs = {name: part.program for name, part in parts.items()}
+    lowered = _lowered(kernel)
     tables: dict[str, Table2] = {}
-    for program in programs.values():
+    for program in (lowered.rates, lowered.prepare, lowered.outputs):
         tables |= program.tables
-    number = {name: place for place, name in enumerate(tables)}
-    body = "\n".join(c_program(name, program, number) for name, program in programs.items())
+    body = c_functions(lowered, {name: place for place, name in enumerate(tables)})
     template = files("euthymia.engine").joinpath("march.c").read_text(encoding="utf-8")
     source = "\n".join(_constants(kernel, width)) + "\n" + template.replace(_MARK, body)
     return source, tuple(tables.values())
@@ -147,36 +315,36 @@ def c_kernel(kernel: Kernel, width: int) -> tuple[str, tuple[Table2, ...]]:
 
 def _constants(kernel: Kernel, width: int) -> list[str]:
     """Return the sizes of a kernel and the coefficients of the method as lines of C."""
-    states, stages = len(kernel.equations.states), len(RODAS4.nodes)
-    numbers = [len(one.program.inputs_of(Level.PARAMETER)) for one in (kernel.rates, kernel.prepare)]
+    states, stages, drives = len(kernel.equations.states), len(RODAS4.nodes), len(kernel.equations.drives)
+    names = [f"state.{name}" for name in kernel.equations.states]
+    if list(state_names(_lowered(kernel)))[:states] != names:
+        raise RuntimeError("states are not in the order of the equations")
     sizes = {
         "LANES": width,
         "STATES": states,
         "STAGES": stages,
-        "STAGE_TIMES": len(STAGE_TIMES),
-        "DRIVES": len(kernel.equations.drives),
+        "DRIVES": drives,
         "FACTORS": len(kernel.prepare.program.outputs) - 2 * states,
-        "PARAMETERS_OF_RATES": numbers[0],
-        "PARAMETERS_OF_PREPARE": numbers[1],
-        "PARAMETERS": max(numbers),
+        "PARAMETERS": len(_names(kernel)[0]),
+        "OUTPUTS": len(kernel.outputs.outputs),
     }
     return [
         *(f"#define {name} {size}" for name, size in sizes.items()),
         f"#define GAMMA {float(RODAS4.gamma).hex()}",
-        _row("static const int TIME_OF_STAGE", [STAGE_TIMES.index(node) for node in RODAS4.nodes]),
-        _row("static const double TIME_WEIGHT", [float(one).hex() for one in RODAS4.time_weights]),
+        _row_of_c("static const float NODE", RODAS4.nodes),
+        _row_of_c("static const float TIME_WEIGHT", RODAS4.time_weights),
         _matrix("ARGUMENT", RODAS4.arguments, stages),
         _matrix("CORRECTION", RODAS4.corrections, stages),
-        _row("static const double DENSE_U", [float(one).hex() for one in RODAS4.dense[0]]),
-        _row("static const double DENSE_V", [float(one).hex() for one in RODAS4.dense[1]]),
+        _row_of_c("static const float DENSE_U", RODAS4.dense[0]),
+        _row_of_c("static const float DENSE_V", RODAS4.dense[1]),
     ]
 
 
-def _row(head: str, values: Sequence[Any]) -> str:
-    return f"{head}[{len(values)}] = {{{', '.join(str(one) for one in values)}}};"
+def _row_of_c(head: str, values: Sequence[float]) -> str:
+    return f"{head}[{len(values)}] = {{{', '.join(float(one).hex() for one in values)}}};"
 
 
 def _matrix(name: str, rows: Sequence[Sequence[float]], width: int) -> str:
     filled = [(*row, *(0.0,) * (width - len(row))) for row in rows]
     lines = ["{" + ", ".join(float(one).hex() for one in row) + "}" for row in filled]
-    return f"static const double {name}[{len(rows)}][{width}] = {{{', '.join(lines)}}};"
+    return f"static const float {name}[{len(rows)}][{width}] = {{{', '.join(lines)}}};"

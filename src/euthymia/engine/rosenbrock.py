@@ -60,3 +60,6 @@ RODAS4 = Rosenbrock(
 
 Coefficients as in Hairer and Wanner's code RODAS (https://www.unige.ch/~hairer/software.html, METH = 1).
 """
+
+STAGE_TIMES = tuple(sorted(set(RODAS4.nodes)))
+"""Shares of a step at which its stages lie."""

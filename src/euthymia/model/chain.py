@@ -20,7 +20,7 @@ from euthymia.errors import InvalidInputError
 from euthymia.mechanism.circuit import spectrum, steady
 from euthymia.model import wiring
 from euthymia.model.course import Course, Daily, Decision
-from euthymia.model.drive import CourseDrive, Interpolated, daily
+from euthymia.model.drive import CourseDrive, Interpolated, piecewise
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.tables import read_array
 
@@ -152,7 +152,8 @@ def solve_chain(
     values = dict(chain_values)
     values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(parameters))
     drive = CourseDrive(parameters, pk_values, values, course, patient_count)
-    swing = daily(course.mood_noise, np.array([start_h]))[0][..., 0]
+    swings = drive.knots().get("mood_noise_logit")
+    swing = 0.0 if swings is None else piecewise(swings, np.array([start_h]))[0][..., 0]
     states, start = wiring.initial(
         NUMPY,
         values,
@@ -169,7 +170,7 @@ def solve_chain(
     kinks = course.kinks_h
     longest_h = LONGEST_WITH_SWINGS_H if len(kinks) else LONGEST_STEP_H
     grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness, longest_h=longest_h), kinks)
-    jumps = [jump for jump in _jumps(course, drive) if start_h <= jump[0] <= end_h]
+    jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
     if is_reference:
         stops = sorted(
             {start_h, *(float(mark) for mark in (*marks, *kinks) if start_h < mark < end_h), end_h}
@@ -181,7 +182,7 @@ def solve_chain(
         "times_h": times_h,
         "outputs": outputs,
         "jumps": jumps,
-        "breaks_h": [one.time_h for one in course.decisions],
+        "decisions": [(one.time_h, partial(_decide, drive, one)) for one in course.decisions],
         "patient_count": patient_count,
         "on_progress": on_progress,
     }
@@ -286,11 +287,10 @@ def _with_kinks(grid: Array, kinks_h: Array) -> Array:
     return np.unique(np.concatenate([grid, days[apart]]))
 
 
-def _jumps(course: Course, drive: CourseDrive) -> list[tuple[float, Callable[..., Any]]]:
+def _jumps(course: Course) -> list[tuple[float, Callable[..., Any]]]:
     found: list[tuple[float, Callable[..., Any]]] = [
-        (one.time_h, partial(_decide, drive=drive, decision=one)) for one in course.decisions
+        (time, wiring.at_session) for time in course.sessions_h
     ]
-    found += [(time, wiring.at_session) for time in course.sessions_h]
     found += [(time, wiring.at_ect) for time in course.ect_h]
     found += [(time, wiring.at_antidepressant) for time in course.contacts_h]
     for visit in course.visits:
@@ -301,10 +301,6 @@ def _jumps(course: Course, drive: CourseDrive) -> list[tuple[float, Callable[...
     return sorted(found, key=lambda jump: jump[0])
 
 
-def _decide(
-    m: Any, state: Mapping[str, Any], parameter: Mapping[str, Any], *, drive: CourseDrive, decision: Decision
-) -> dict[str, Any]:
-    """Decide on doses by the severity now; no state jumps."""
-    del m, parameter
+def _decide(drive: CourseDrive, decision: Decision, state: Mapping[str, Any]) -> None:
+    """Decide on doses by the severity now."""
     drive.give(decision.slots, decision.decide(np.array(state["severity.severity_fraction"])))
-    return {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.dosing.order import Dose
+from euthymia.engine.equations import Knots
 from euthymia.model.pk import Given
 
 Array = NDArray[np.float64]
@@ -56,6 +57,11 @@ class Daily(NamedTuple):
 
     days: Array
     values: Array
+
+    @property
+    def knots(self) -> Knots:
+        """The same by the hour."""
+        return Knots(24.0 * self.days, self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

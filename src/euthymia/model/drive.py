@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.dosing.order import Dose
+from euthymia.engine.equations import Knots
 from euthymia.engine.linear import Input, Responder, assemble
 from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
 from euthymia.model import wiring
-from euthymia.model.course import Course, Daily, Learning, Pulse
+from euthymia.model.course import Course, Learning, Pulse
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.pk import parts_of, wire_pk
 
@@ -65,8 +66,25 @@ class CourseDrive:
 
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return values and slopes by name, (P, T) or (T,); see ``engine.equations.Drive``."""
-        values, slopes = self._drug(times_h)
-        course = self.course
+        values, slopes = self.outside(times_h, is_left=is_left)
+        of_drugs, drug_slopes = self._drug(times_h)
+        for name, known in self.knots().items():
+            swing, slope = piecewise(known, times_h)
+            values[name], slopes[name] = values[name] + swing, slopes[name] + slope
+        return values | of_drugs, slopes | drug_slopes
+
+    def linear(self) -> list[Responder]:
+        """Return the drugs as responses of linear systems."""
+        return [respond for _, respond in self.drugs]
+
+    def knots(self) -> dict[str, Knots]:
+        """Return what is known by the day: swings of mood, and stress by events of life."""
+        known = {"mood_noise_logit": self.course.mood_noise, "extra_stress_relative": self.course.events}
+        return {name: one.knots for name, one in known.items() if one is not None}
+
+    def outside(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return values and slopes of everything else, (T,)."""
+        course, values, slopes = self.course, {}, {}
         for name, pulses in (
             ("occupancy_fraction", course.occupancy),
             ("anaesthesia_fraction", course.anaesthesia),
@@ -78,10 +96,8 @@ class CourseDrive:
             values[name] = _steps(pulses, times_h, is_left)
             slopes[name] = np.zeros(len(times_h))
         values["learning_relative"], slopes["learning_relative"] = _taught(course.learning, times_h, is_left)
-        values["mood_noise_logit"], slopes["mood_noise_logit"] = daily(course.mood_noise, times_h)
-        if course.events is not None:
-            met, slopes["extra_stress_relative"] = daily(course.events, times_h)
-            values["extra_stress_relative"] = values["extra_stress_relative"] + met
+        for name in ("mood_noise_logit", *wiring.SITES, "midazolam_site_umol_per_L"):
+            values[name] = slopes[name] = np.zeros(len(times_h))
         return values, slopes
 
     def bends_h(self) -> list[float]:
@@ -91,27 +107,25 @@ class CourseDrive:
         return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
 
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        nothing = np.zeros(len(times_h))
-        values: dict[str, Array] = dict.fromkeys((*wiring.SITES, "midazolam_site_umol_per_L"), nothing)
-        slopes = dict(values)
+        values: dict[str, Array] = {}
+        slopes: dict[str, Array] = {}
         unique, back = np.unique(times_h, return_inverse=True)
         for _, respond in self.drugs:
             found = respond(unique)
-            for name in values.keys() & found.keys():
+            for name in wiring.DRIVES:
+                if name not in found:
+                    continue
                 values[name] = np.maximum(found[name], 0.0)[:, back]
                 slopes[name] = found[f"{name}.slope"][:, back]
         return values, slopes
 
 
-def daily(known: Daily | None, times_h: Array) -> tuple[Array, Array]:
-    """Return what is known by the day and its slope, (P, T), or (T,) of zeros."""
-    if known is None:
-        return np.zeros(len(times_h)), np.zeros(len(times_h))
-    days, values = known
-    place = np.clip(np.searchsorted(24.0 * days, times_h, side="right") - 1, 0, len(days) - 2)
-    share = times_h / 24.0 - days[place]
-    step = values[:, place + 1] - values[:, place]
-    return values[:, place] + step * share, step / 24.0
+def piecewise(known: Knots, times_h: Array) -> tuple[Array, Array]:
+    """Return values and slopes of what is linear between knots, (P, T)."""
+    place = np.clip(np.searchsorted(known.times_h, times_h, side="right") - 1, 0, len(known.times_h) - 2)
+    length = known.times_h[place + 1] - known.times_h[place]
+    slope = (known.values[:, place + 1] - known.values[:, place]) / length
+    return known.values[:, place] + slope * (times_h - known.times_h[place]), slope
 
 
 class Interpolated:

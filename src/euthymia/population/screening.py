@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.errors import invalid
-from euthymia.model.drive import daily
+from euthymia.model.drive import piecewise
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import find_scale
 from euthymia.population.individual import chain_values
@@ -64,7 +64,7 @@ def numbers_of_enrolled(
         numbers = np.arange(first, first + block)
         values = chain_values(parameters, [person] * block, numbers=numbers, seed=seed)
         swings = mood_noise(values, numbers, seed, start_h=start_h, end_h=start_h) if has_swings else None
-        at_start = daily(swings, np.array([start_h]))[0][..., 0]
+        at_start = piecewise(swings.knots, np.array([start_h]))[0][..., 0]
         usual = values["severity.episode_severity_fraction"]
         severity = 1.0 / (1.0 + (1.0 / usual - 1.0) * np.exp(-at_start))
         rated = rate(severity[:, None], scale, [start_h], parameters=parameters, numbers=numbers, seed=seed)
