@@ -1,9 +1,10 @@
-"""The steps of a schedule: short after each mark, longer with time since it."""
+"""The steps of a schedule: short after something happens, longer with time since it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,61 +13,91 @@ from euthymia.errors import invalid
 
 Array = NDArray[np.float64]
 
-FIRST_STEP_H = 0.006
-"""Length of the first step after a mark, in hours."""
 EARLY_H = 3.0
-"""Hours after a mark in which what it sets off is fast."""
-EARLY_GROWTH, LATE_GROWTH = 0.06, 0.14
-"""What a step gains per hour since the mark, early and later."""
-LONGEST_STEP_H = 12.0
+"""Hours after an event in which what it sets off is fast."""
+EARLY_GROWTH, LATE_GROWTH = 0.12, 0.28
+"""What a pair of steps gains per hour since the event, early and later."""
+LONGEST_H = 24.0
+"""No pair of steps is longer."""
+
+
+FIRST_H = 0.012
+"""Length of the first two steps after an event of which nothing else is known."""
+CLOSEST_H = 1e-9
+"""Events closer than this are one."""
+INSIDE_H = 2.0 * CLOSEST_H
+"""How far inside a step its ends are looked at, so that nothing at one time falls on the wrong side."""
+
+
+class Event(NamedTuple):
+    """Something that happens, and how soon what follows from it has to be looked at.
+
+    ``first_h`` is the length of the first two steps after it.
+    """
+
+    time_h: float
+    first_h: float = FIRST_H
 
 
 def make_grid(
-    start_h: float,
-    end_h: float,
-    marks_h: Iterable[float],
-    *,
-    fineness: float = 1.0,
-    longest_h: float = LONGEST_STEP_H,
+    start_h: float, end_h: float, events: Iterable[Event | float], *, fineness: float = 1.0
 ) -> Array:
-    """Return the ascending times between which all patients are stepped, (steps + 1,), in hours.
+    """Return the ascending times between which all patients are stepped, (2 S + 1,), in hours.
 
-    From each mark on, a step is longer the more time has passed since the mark, up to the longest; all are
-    shrunk together so that the next mark is met exactly. The grid depends on the schedule alone.
+    Every event is a grid point. Steps come in pairs of equal length. After each event a pair is longer the
+    more time has passed, up to the longest; all before the next event are shrunk together so that it is met
+    exactly. The grid depends on the schedule alone.
 
     Parameters
     ----------
     start_h, end_h : float
-        Both are marks.
-    marks_h : iterable of float
-        Starts and ends of inputs, visits: every time at which something jumps or bends. Those outside
-        start and end are left out.
+        Start is an event too, unless one is given there.
+    events : iterable of Event, or of times in hours
+        Those outside start and end are left out.
     fineness : float
-        Number of sub-steps per step; 2 halves every step.
-    longest_h : float
-        No step is longer, at a fineness of 1.
+        Number of pairs in place of one; 2 halves every step.
     """
     if not (np.isfinite(start_h) and np.isfinite(end_h) and start_h < end_h):
         raise invalid("end_h", must="finite and after start_h", got=f"{start_h} to {end_h}")
     if not (np.isfinite(fineness) and fineness > 0):
         raise invalid("fineness", must="above 0", got=fineness)
-    marks = np.asarray([float(mark) for mark in marks_h], float)
-    if not np.isfinite(marks).all():
-        raise invalid("marks_h", must="finite hours", got="NaN or infinity")
-    inner = marks[(marks > start_h) & (marks < end_h)]
-    stops = np.unique(np.concatenate([[start_h], inner, [end_h]]))
-    pieces = [_between(float(a), float(b), fineness, longest_h) for a, b in pairwise(stops)]
-    return np.concatenate([*pieces, stops[-1:]])
+    happens = [one if isinstance(one, Event) else Event(one) for one in events]
+    if not np.isfinite([one.time_h for one in happens]).all():
+        raise invalid("events", must="at finite hours", got="NaN or infinity")
+    times, firsts = _apart([Event(start_h, LONGEST_H), *happens], start_h, end_h)
+    pieces = [
+        _between(a, b, times[: at + 1], firsts[: at + 1], fineness)
+        for at, (a, b) in enumerate(pairwise([*times.tolist(), float(end_h)]))
+    ]
+    return np.concatenate([*pieces, [float(end_h)]])
 
 
-def _between(start: float, end: float, fineness: float, longest_h: float) -> Array:
-    """Return the grid from one mark to the next, the latter left out."""
-    since = [0.0]
-    while since[-1] < end - start:
-        early, late = min(since[-1], EARLY_H), max(since[-1] - EARLY_H, 0.0)
-        step = FIRST_STEP_H + EARLY_GROWTH * early + LATE_GROWTH * late
-        since.append(since[-1] + min(step, longest_h))
-    shape = np.asarray(since) * ((end - start) / since[-1])
+def _apart(events: Iterable[Event], start_h: float, end_h: float) -> tuple[Array, Array]:
+    """Return times and first lengths of the events within, in order, those at one time as one."""
+    times: list[float] = []
+    firsts: list[float] = []
+    for time_h, first_h in sorted(events):
+        if not start_h <= time_h < end_h - CLOSEST_H:
+            continue
+        if times and time_h - times[-1] < CLOSEST_H:
+            firsts[-1] = min(firsts[-1], first_h)
+        else:
+            times.append(float(time_h))
+            firsts.append(first_h)
+    return np.asarray(times), np.asarray(firsts)
+
+
+def _between(start: float, end: float, events: Array, firsts: Array, fineness: float) -> Array:
+    """Return the grid from one event to the next, the latter left out."""
+    ends = [start]
+    while ends[-1] < end:
+        since = ends[-1] - events
+        early, late = np.minimum(since, EARLY_H), np.maximum(since - EARLY_H, 0.0)
+        pair = float((firsts + EARLY_GROWTH * early + LATE_GROWTH * late).min())
+        ends.append(ends[-1] + min(pair, LONGEST_H))
+    shape = start + (np.asarray(ends) - start) * ((end - start) / (ends[-1] - start))
     count = max(int(np.ceil((len(shape) - 1) * fineness - 1e-9)), 1)
-    places = np.arange(count) * ((len(shape) - 1) / count)
-    return start + np.interp(places, np.arange(len(shape)), shape)
+    places = np.arange(2 * count + 1) * ((len(shape) - 1) / (2 * count))
+    grid = np.interp(places, np.arange(len(shape)), shape)
+    grid[1::2] = 0.5 * (grid[:-1:2] + grid[2::2])
+    return grid[:-1]

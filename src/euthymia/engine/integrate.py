@@ -24,6 +24,7 @@ from euthymia.engine.equations import (
     Values,
     as_parted,
 )
+from euthymia.engine.grid import CLOSEST_H, INSIDE_H
 from euthymia.engine.kernel import Kernel, compile_equations, compile_outputs, drive_values, hoist
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.native import Native
@@ -39,6 +40,8 @@ _STEPS_PER_BLOCK = 64
 _STEPS_BETWEEN_REPORTS = 16
 _NUMBERS_PER_BLOCK = 200_000
 """Most values of one drive held at a time: about 1.6 MB, so that a few fit into a cache."""
+
+_BEYOND_H = 1e-3
 
 _TIME_OF_STAGE = tuple(STAGE_TIMES.index(node) for node in RODAS4.nodes)
 
@@ -154,12 +157,12 @@ def _by_library(
 ) -> Solution | None:
     """Return the solution by the compiled library; None where a number is not finite: NumPy finds out why."""
     grid, kernel = march.grid, march.kernel
-    is_end = times == grid[-1]
-    record = _Record(kernel, outputs, times[~is_end], grid, march.count)
-    native = Native(kernel, march.parameters, y, len(record.times), record.asked, scales)
+    record = _Record(kernel, outputs, times, grid, march.count)
+    native = Native(kernel, march.parameters, y, len(times), record.asked, scales)
     parted = as_parted(drive)
     native.set_linear(parted.linear())
-    for first, last in pairwise(sorted({0, *march.decisions, *march.jumps, len(grid) - 1})):
+    stops = sorted({0, *march.decisions, *march.jumps, len(grid) - 1})
+    for first, last in pairwise(stops):
         if first in march.decisions:
             native.set_linear(parted.linear())
         native.advance(grid[first : last + 1], parted, *record.within(first, last))
@@ -167,16 +170,13 @@ def _by_library(
         if native.y_coarse is not None:
             native.y_coarse[...] = march.jump(native.y_coarse, last, is_deciding=False)
         report(last - 1)
+    # what holds at the very end, after any jump there, is the beginning of what would follow
+    beyond = grid[-1] + np.array([0.0, 0.5, 1.0]) * _BEYOND_H
+    at_end = np.zeros(len(times) - native.done)
+    native.advance(beyond, parted, at_end.astype(int), at_end)
     if not (np.isfinite(native.y).all() and np.isfinite(native.recorded).all()):
         return None
     values = {name: one.T for name, one in zip(record.asked, native.recorded, strict=True)}
-    if is_end.any():
-        last = _Record(kernel, outputs, times[is_end], grid, march.count)
-        ends = last.finish(native.y, march.parameters, drive)
-        values = {
-            name: np.concatenate([value, ends[name]], axis=1, dtype=value.dtype)
-            for name, value in values.items()
-        }
     error = None if scales is None else dict(zip(record.asked, native.error, strict=True))
     return Solution(times_h=times, values=values, steps=len(grid) - 1, error=error)
 
@@ -256,8 +256,8 @@ def _by_step(happenings: Sequence[tuple[float, Any]], grid: Array) -> dict[int, 
     """Return {grid point: what happens there}."""
     found: dict[int, list[Any]] = {}
     for time, one in happenings:
-        at = int(np.searchsorted(grid, time))
-        if at == len(grid) or grid[at] != time:
+        at = int(np.argmin(np.abs(grid - time)))
+        if abs(grid[at] - time) > CLOSEST_H:
             raise invalid(
                 "jumps", must="at grid points", got=f"{time!r} h", cure="Make it a mark of the grid."
             )
@@ -282,10 +282,16 @@ class _March:
     ) -> None:
         self.kernel, self.parameters, self.grid, self.count = kernel, parameters, grid, count
         self.jumps, self.decisions = jumps, decisions
+        self.y = np.zeros((len(kernel.equations.states), count))
+
+    def _begin(self, start: Array) -> None:
+        """Set the states at the start, and make what steps are worked out in."""
+        kernel, parameters, count = self.kernel, self.parameters, self.count
+        self.y[:] = start
         states = len(kernel.equations.states)
         stages = len(RODAS4.nodes)
         shape = (states, count)
-        self.y, self.end, self.argument = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.end, self.argument = np.zeros(shape), np.zeros(shape)
         self.rate, self.by_time, self.right = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.product = np.zeros(shape)
         self.k = np.zeros((stages, *shape))
@@ -303,7 +309,7 @@ class _March:
 
     def run(self, start: Array, drive: Drive) -> Iterator[int]:
         """Yield after each step from ``y`` to ``end``; ``y`` holds the last state at last."""
-        self.y[:] = start
+        self._begin(start)
         for first, last in _blocks(len(self.grid) - 1, self.count, self.decisions):
             at_stages, at_starts = self._drive(drive, first, last)
             for step in range(first, last):
@@ -426,10 +432,14 @@ def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[i
 
 
 def _stage_times(grid: Array) -> tuple[Array, Flags]:
-    """Return all stage times of some steps in order, and where the limit from the left is meant."""
+    """Return all stage times of some steps in order, and where the limit from the left is meant.
+
+    The first and the last of a step lie just inside it, on the right side of what happens at its ends.
+    """
     start, length = grid[:-1, None], np.diff(grid)[:, None]
     times = start + length * np.asarray(STAGE_TIMES)
-    times[:, -1] = grid[1:]
+    times[:, 0] = grid[:-1] + INSIDE_H
+    times[:, -1] = grid[1:] - INSIDE_H
     is_left = np.zeros(times.shape, dtype=bool)
     is_left[:, -1] = True
     return times.reshape(-1), is_left.reshape(-1)

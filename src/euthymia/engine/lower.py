@@ -5,7 +5,8 @@ two rewritings that change a value by its rounding alone:
 
 * ``a / b`` becomes ``a * (1 / b)``: a divisor that a patient's parameters decide is inverted once a run, and
   one that several terms share is inverted once;
-* ``hill(u, K, n)`` becomes ``1 / (1 + exp(n (log K - log u)))``: terms with the same u share its logarithm.
+* ``hill(u, K, n)`` becomes ``1 / (1 + exp(n (log K - log u)))``: terms with the same u share its logarithm;
+  where n is 1 for everybody it becomes ``u / (u + K)``.
 """
 
 from __future__ import annotations
@@ -129,6 +130,9 @@ class _Replay:
 
     def _hill(self, u: str, half: str, exponent: str) -> str:
         emit, constant = self.graph.emit, self.graph.constant
+        if self.graph.is_constant(exponent, 1.0):
+            positive = emit("maximum", u, constant(0.0))
+            return emit("multiply", positive, self._inverse(emit("add", positive, half)))
         log_u = emit("log", emit("maximum", u, constant(SMALLEST)))
         away = emit("multiply", exponent, emit("subtract", emit("log", half), log_u))
         found = self._inverse(emit("add", constant(1.0), emit("exp", away)))

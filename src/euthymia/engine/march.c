@@ -265,18 +265,27 @@ typedef struct {
   long by_row, by_patient;
 } Given;
 
+#if LANES == 16
+#define JOINED 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define LOW 0, 1, 2, 3, 4, 5, 6, 7
+#define HIGH 8, 9, 10, 11, 12, 13, 14, 15
+#elif LANES == 8
+#define JOINED 0, 1, 2, 3, 4, 5, 6, 7
+#define LOW 0, 1, 2, 3
+#define HIGH 4, 5, 6, 7
+#else
+#define JOINED 0, 1, 2, 3
+#define LOW 0, 1
+#define HIGH 2, 3
+#endif
+
 INLINE V narrow(W w) {
   F low = __builtin_convertvector(w.half[0], F), high = __builtin_convertvector(w.half[1], F);
-  V v;
-  memcpy(&v, &low, sizeof low);
-  memcpy((char *)&v + sizeof low, &high, sizeof high);
-  return v;
+  return __builtin_shufflevector(low, high, JOINED);
 }
 
 INLINE W widen(V v) {
-  F low, high;
-  memcpy(&low, &v, sizeof low);
-  memcpy(&high, (char *)&v + sizeof low, sizeof high);
+  F low = __builtin_shufflevector(v, v, LOW), high = __builtin_shufflevector(v, v, HIGH);
   return (W){{__builtin_convertvector(low, D), __builtin_convertvector(high, D)}};
 }
 
@@ -319,12 +328,18 @@ typedef struct {
   long poles, modes, terms, outputs, inflows;
   const double *rate;   /* (poles, patients) */
   const double *weight; /* (terms, patients) */
-  const int *pole_of_mode, *power_of_mode, *mode_of_term, *output_of_term, *drive_of_output;
+  const int *pole_of_mode, *power_of_mode, *mode_of_term, *drive_of_output;
+  const int *first_term; /* (outputs + 1): terms lie in the order of the outputs */
   const Inflow *inflow;
   double *amount; /* (modes, patients), carried */
 } Linear;
 
 #define MOST_POWERS 12
+#define SERIES 16
+static const double INVERSE[MOST_POWERS + SERIES + 2] = {
+    0,        1.0,      1.0 / 2,  1.0 / 3,  1.0 / 4,  1.0 / 5,  1.0 / 6,  1.0 / 7,  1.0 / 8,  1.0 / 9,
+    1.0 / 10, 1.0 / 11, 1.0 / 12, 1.0 / 13, 1.0 / 14, 1.0 / 15, 1.0 / 16, 1.0 / 17, 1.0 / 18, 1.0 / 19,
+    1.0 / 20, 1.0 / 21, 1.0 / 22, 1.0 / 23, 1.0 / 24, 1.0 / 25, 1.0 / 26, 1.0 / 27, 1.0 / 28, 1.0 / 29};
 
 /* Integrals of u^p / p! exp(-rate u) from 0 to length, p = 0 ... powers. */
 INLINE void input_moments(D rate, D length, int powers, D *moment) {
@@ -333,15 +348,15 @@ INLINE void input_moments(D rate, D length, int powers, D *moment) {
   D power = length; /* length^(p + 1) / p! */
   for (int p = 0; p <= powers; p++) {
     D sum = KD(0.0);
-    for (int k = 15; k >= 0; k--) sum = KD(1.0 / (p + k + 1)) + sum * -x * KD(1.0 / (k + 1));
+    for (int k = SERIES - 1; k >= 0; k--) sum = FMAD(sum, -x * KD(INVERSE[k + 1]), KD(INVERSE[p + k + 1]));
     small_by[p] = power * sum;
-    power = power * length * KD(1.0 / (p + 1));
+    power = power * length * KD(INVERSE[p + 1]);
   }
   D safe = halves_where(is_small, KD(1.0), rate), edge = KD(1.0);
   for (int p = 0; p <= powers; p++) {
     D large = (p ? moment[p - 1] - edge * decay : KD(1.0) - decay) / safe;
     moment[p] = halves_where(is_small, small_by[p], large);
-    edge = edge * length * KD(1.0 / (p + 1));
+    edge = edge * length * KD(INVERSE[p + 1]);
   }
 }
 
@@ -377,7 +392,7 @@ static void add_inflow(const Linear *one, const Inflow *in, D (*z)[2], D (*rate)
       for (int p = 0; p <= powers; p++) {
         D sum = during[p], grown = KD(1.0);
         for (int q = 1; q <= p; q++) {
-          grown = grown * after * KD(1.0 / q);
+          grown = grown * after * KD(INVERSE[q]);
           sum = sum + during[p - q] * grown;
         }
         z[m + p][h] = z[m + p][h] + decay * sum;
@@ -432,16 +447,15 @@ INLINE void stage_sums(Walk *walk, const int stage, const V *restrict by_time, f
 
 static void take_step(Walk *walk, const Course *course, double step, const V *restrict kept, const T *tables) {
   const float length = (float)step;
-  V prepared[2 * STATES + FACTORS], solving[FACTORS + STATES], driven[2 * DRIVES + 1], passed[PASSED];
+  V prepared[2 * STATES + FACTORS + STATES], driven[2 * DRIVES + 1], passed[PASSED];
   V argument[STATES + 1], change[STATES], partial[STATES], rate[STATES];
-  V *const by_time = prepared + STATES, *const right = solving + FACTORS;
+  V *const by_time = prepared + STATES, *const solving = prepared + 2 * STATES, *const right = solving + FACTORS;
   for (int i = 0; i < STATES; i++) walk->begun[i] = narrow(walk->y[i]);
   walk->begun[STATES] = K((float)(1.0 / (step * GAMMA)));
   memcpy(driven, course->from, DRIVES * sizeof(V));
   memcpy(driven + DRIVES, course->slope_from, DRIVES * sizeof(V));
   along(kept, driven, tables, passed);
   prepare_at(kept, passed, driven, walk->begun, tables, prepared);
-  memcpy(solving, prepared + 2 * STATES, FACTORS * sizeof(V));
   for (int i = 0; i < STATES; i++) right[i] = FMA(by_time[i], K(length * TIME_WEIGHT[0]), prepared[i]);
   solve_at(solving, tables, walk->k[0]);
 #define STAGE(stage)                                                                      \
@@ -484,9 +498,11 @@ typedef struct {
   const Given *parameters, *values, *slopes; /* drives: rows are start and end of each step */
   const float *floors;
   const Linear *linear;
-  const Given *knots; /* rows are starts of steps, and how much is gained per hour from there */
-  const Given *knot_slopes;
+  const Given *knots; /* rows are knots, between which is a straight line */
   const int *knot_drive;
+  const long *knot_count;
+  const long *knot_place; /* (knotted, steps) the knot before each step */
+  const double *knot_time; /* of all knots, one drive after the other */
   const T *table;
   double *y, *y_coarse; /* (STATES, patients) */
   const long *record_step;
@@ -560,16 +576,24 @@ static void march_group(const Batch *batch, long first, long count) {
       course->slope_from[j] = narrow(load_given(&batch->slopes[j], 2 * step, first, count));
       course->slope_to[j] = narrow(load_given(&batch->slopes[j], 2 * step + 1, first, count));
     }
+    const double *knot_time = batch->knot_time;
     for (long j = 0; j < batch->knotted; j++) {
       const int drive = batch->knot_drive[j];
-      const W start = load_given(&batch->knots[j], step, first, count);
-      const W gain = load_given(&batch->knot_slopes[j], step, first, count);
-      W end;
-      for (int h = 0; h < 2; h++) end.half[h] = FMAD(gain.half[h], KD(length), start.half[h]);
+      const long place = batch->knot_place[j * batch->steps + step];
+      const double since = from - knot_time[place], apart = knot_time[place + 1] - knot_time[place];
+      const W here = load_given(&batch->knots[j], place, first, count);
+      const W next = load_given(&batch->knots[j], place + 1, first, count);
+      W start, end, gain;
+      for (int h = 0; h < 2; h++) {
+        gain.half[h] = (next.half[h] - here.half[h]) * KD(1.0 / apart);
+        start.half[h] = FMAD(gain.half[h], KD(since), here.half[h]);
+        end.half[h] = FMAD(gain.half[h], KD(since + length), here.half[h]);
+      }
       course->from[drive] += narrow(start);
       course->to[drive] += narrow(end);
       course->slope_from[drive] += narrow(gain);
       course->slope_to[drive] += narrow(gain);
+      knot_time += batch->knot_count[j];
     }
     const int is_new_length = length != known_length;
     known_length = length;
@@ -578,7 +602,7 @@ static void march_group(const Batch *batch, long first, long count) {
       int is_given = is_first;
       for (long j = 0; j < one->inflows; j++) { /* what is given at once to all when the step begins */
         const Inflow *in = &one->inflow[j];
-        if (!(in->is_bolus && in->is_shared && in->opens == from)) continue;
+        if (!(in->is_bolus && in->is_shared && fabs(in->opens - from) < CLOSEST_H)) continue;
         const W amount = load_given(&in->amount, 0, first, count);
         for (int m = in->first_mode; m < in->last_mode; m++)
           if (one->power_of_mode[m] == 0)
@@ -594,29 +618,33 @@ static void march_group(const Batch *batch, long first, long count) {
               D sum = z[mode + m][h];
               double grown = 1.0;
               for (int q = 1; q <= one->power_of_mode[m]; q++) {
-                grown = grown * length / q;
+                grown = grown * length * INVERSE[q];
                 sum = FMAD(z[mode + m - q][h], KD(grown), sum);
               }
               z[mode + m][h] = sum * decay[pole + one->pole_of_mode[m]][h];
             }
           for (long j = 0; j < one->inflows; j++) {
             const Inflow *in = &one->inflow[j];
-            if (in->opens >= to || in->closes < from || (in->is_bolus && in->is_shared && in->opens == from)) continue;
-            if (!in->is_bolus && in->closes <= from) continue;
+            const int is_at_an_end = fabs(in->opens - from) < CLOSEST_H || fabs(in->opens - to) < CLOSEST_H;
+            if (in->is_bolus && in->is_shared && is_at_an_end) continue;
+            if (in->opens >= to || in->closes < from || (!in->is_bolus && in->closes <= from)) continue;
             add_inflow(one, in, z + mode, rate + pole, from, to, first, count);
           }
         }
-        for (long o = 0; o < one->outputs; o++) found[output + o][0] = found[output + o][1] = KD(0.0);
-        for (long t = 0; t < one->terms; t++)
-          for (int h = 0; h < 2; h++) {
-            D *sum = &found[output + one->output_of_term[t]][h];
-            *sum = FMAD(weight[term + t][h], z[mode + one->mode_of_term[t]][h], *sum);
+        for (long o = 0; o < one->outputs; o++) {
+          D low = KD(0.0), high = KD(0.0);
+          for (long t = one->first_term[o]; t < one->first_term[o + 1]; t++) {
+            const D *from_mode = z[mode + one->mode_of_term[t]], *by = weight[term + t];
+            low = FMAD(by[0], from_mode[0], low);
+            high = FMAD(by[1], from_mode[1], high);
           }
+          found[output + o][0] = low;
+          found[output + o][1] = high;
+        }
         for (long o = 0; o < one->outputs; o += 2) { /* a value, then its slope */
           const int drive = one->drive_of_output[o / 2];
-          W value, slope;
-          memcpy(&value, found[output + o], sizeof value);
-          memcpy(&slope, found[output + o + 1], sizeof slope);
+          const W value = {{found[output + o][0], found[output + o][1]}};
+          const W slope = {{found[output + o + 1][0], found[output + o + 1][1]}};
           (end ? course->to : course->from)[drive] += larger(K(0.0f), narrow(value));
           (end ? course->slope_to : course->slope_from)[drive] += narrow(slope);
         }

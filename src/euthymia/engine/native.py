@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from euthymia.engine import build
 from euthymia.engine.c_source import c_functions, drive_names, parameter_names, state_names
 from euthymia.engine.equations import Array, Knots, PartedDrive
+from euthymia.engine.grid import CLOSEST_H, INSIDE_H
 from euthymia.engine.jacobian import StepPrograms
 from euthymia.engine.kernel import Kernel
 from euthymia.engine.linear import Input, Responder
@@ -51,7 +52,7 @@ class _Linear(ctypes.Structure):
     _fields_ = (
         *((name, Long) for name in ("poles", "modes", "terms", "outputs", "inflows")),
         *((name, Pointer) for name in ("rate", "weight", "pole_of_mode", "power_of_mode")),
-        *((name, Pointer) for name in ("mode_of_term", "output_of_term", "drive_of_output")),
+        *((name, Pointer) for name in ("mode_of_term", "drive_of_output", "first_term")),
         *((name, Pointer) for name in ("inflow", "amount")),
     )
 
@@ -61,7 +62,7 @@ class _Batch(ctypes.Structure):
         *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
         *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
-        *((name, Pointer) for name in ("knots", "knot_slopes", "knot_drive", "table", "y", "y_coarse")),
+        *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_step", "record_share", "wanted_value", "scale")),
         *((name, Pointer) for name in ("recorded", "error")),
     )
@@ -126,7 +127,7 @@ class Native:
             modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
             if place == len(self.amounts):
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
-            reached = nodes_reached(modes)
+            reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
             inflows = [self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached]
             floors[[drives.index(name) for name in outputs]] = 0.0
             found.append(
@@ -141,8 +142,8 @@ class Native:
                     pole_of_mode=self._pointer(_whole(mode.pole for mode in modes.modes)),
                     power_of_mode=self._pointer(_whole(mode.power for mode in modes.modes)),
                     mode_of_term=self._pointer(_whole(mode for _, mode in modes.terms)),
-                    output_of_term=self._pointer(_whole(output for output, _ in modes.terms)),
                     drive_of_output=self._pointer(_whole(drives.index(name) for name in outputs)),
+                    first_term=self._pointer(_whole(np.searchsorted(of_output, range(2 * len(outputs) + 1)))),
                     inflow=ctypes.addressof(self._array(_Inflow, inflows)),
                     amount=self.amounts[place].ctypes.data,
                 )
@@ -191,10 +192,13 @@ class Native:
         self._set("grid", grid)
         self._set_given("values", [_rows(values.get(name, 0.0), len(times)) for name in drives])
         self._set_given("slopes", [_rows(slopes.get(name, 0.0), len(times)) for name in drives])
-        known = [(name, *_on_grid(one, grid)) for name, one in drive.knots().items()]
-        self._set_given("knots", [start for _, start, _ in known])
-        self._set_given("knot_slopes", [slope for _, _, slope in known])
-        self._set("knot_drive", _whole(drives.index(name) for name, _, _ in known))
+        known = drive.knots()
+        self._set_given("knots", [np.ascontiguousarray(one.values.T) for one in known.values()])
+        self._set("knot_drive", _whole(drives.index(name) for name in known))
+        self._set("knot_count", np.array([len(one.times_h) for one in known.values()], int))
+        places = [_places(one, grid) for one in known.values()]
+        self._set("knot_place", np.concatenate([*places, np.zeros(0, int)]))
+        self._set("knot_time", np.concatenate([*(one.times_h for one in known.values()), np.zeros(0)]))
         self._set("record_step", np.asarray(steps, ctypes.c_long))
         self._set("record_share", np.asarray(shares, float))
         one = self.batch
@@ -246,21 +250,17 @@ def _rows(value: Any, rows: int) -> Array:
 
 
 def _ends(grid: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Return start and end of each step in order, the ends just before the next step begins."""
-    times = np.stack([grid[:-1], np.nextafter(grid[1:], -np.inf)], axis=1)
+    """Return start and end of each step in order, both just inside it."""
+    times = np.stack([grid[:-1] + INSIDE_H, grid[1:] - INSIDE_H], axis=1)
     is_left = np.zeros(times.shape, dtype=bool)
     is_left[:, 1] = True
     return times.reshape(-1), is_left.reshape(-1)
 
 
-def _on_grid(knots: Knots, grid: Array) -> tuple[Array, Array]:
-    """Return values at the start of each step and slopes per hour in it, (S, P); it bends on grid points."""
-    starts = grid[:-1]
-    place = np.clip(np.searchsorted(knots.times_h, starts, side="right") - 1, 0, len(knots.times_h) - 2)
-    length = np.diff(knots.times_h)[place]
-    slope = (knots.values[:, place + 1] - knots.values[:, place]) / length
-    value = knots.values[:, place] + slope * (starts - knots.times_h[place])
-    return np.ascontiguousarray(value.T), np.ascontiguousarray(slope.T)
+def _places(knots: Knots, grid: Array) -> NDArray[np.int_]:
+    """Return the knot before each step, (S,); it bends on grid points."""
+    place = np.searchsorted(knots.times_h, grid[:-1] + INSIDE_H, side="right") - 1
+    return np.clip(place, 0, len(knots.times_h) - 2)
 
 
 _ONE_AT_A_TIME = Lock()
@@ -327,6 +327,7 @@ def _constants(kernel: Kernel, width: int) -> list[str]:
         "FACTORS": len(kernel.prepare.program.outputs) - 2 * states,
         "PARAMETERS": len(_names(kernel)[0]),
         "OUTPUTS": len(kernel.outputs.outputs),
+        "CLOSEST_H": CLOSEST_H,
     }
     return [
         *(f"#define {name} {size}" for name, size in sizes.items()),

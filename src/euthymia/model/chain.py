@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from euthymia.engine.build import BuildError
 from euthymia.engine.equations import Drive, Equations
-from euthymia.engine.grid import LONGEST_STEP_H, make_grid
+from euthymia.engine.grid import Event, make_grid
 from euthymia.engine.integrate import integrate
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.table import Table2
@@ -29,10 +29,9 @@ TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
 FINENESS = 1.0
 """Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
-LONGEST_WITH_SWINGS_H = 2.0
-"""Longest step where mood swings, which bend every day."""
-CLOSEST_H = 1e-6
-"""Grid points closer than this are one."""
+AFTER_START_H, AFTER_END_H, AFTER_OTHER_H, AFTER_BEND_H = 0.012, 0.012, 0.1, 1.0
+"""Length of the first two steps after a dose begins, after it ends, after anything else that happens at once,
+and after a day on which life and mood bend."""
 GAMMA_KNOTS = 81
 """Knots a side of the table of the gamma index, which is uncalibrated."""
 TABLE_PATH = "tables/circuit_gain.npy"
@@ -166,15 +165,11 @@ def solve_chain(
     first = {
         name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
     }
-    marks = [*_marks(course), *drive.bends_h()]
-    kinks = course.kinks_h
-    longest_h = LONGEST_WITH_SWINGS_H if len(kinks) else LONGEST_STEP_H
-    grid = _with_kinks(make_grid(start_h, end_h, marks, fineness=fineness, longest_h=longest_h), kinks)
+    events = _events(course, drive)
+    grid = make_grid(start_h, end_h, events, fineness=fineness)
     jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
     if is_reference:
-        stops = sorted(
-            {start_h, *(float(mark) for mark in (*marks, *kinks) if start_h < mark < end_h), end_h}
-        )
+        stops = sorted({start_h, *(one.time_h for one in events if start_h < one.time_h < end_h), end_h})
         alone = _by_reference(given, first, Interpolated(drive, grid), times_h, stops, jumps)
         return ChainSolution({name: alone[name] for name in outputs or alone}, len(stops) - 1)
     march: dict[str, Any] = {
@@ -264,27 +259,17 @@ def _gamma_table(constants: tuple[float, ...]) -> Table2:
     return Table2.fit(spectrum.gamma_index(blocks[:, None], blocks[None, :], node(constants)))
 
 
-def _marks(course: Course) -> list[float]:
+def _events(course: Course, drive: CourseDrive) -> list[Event]:
     """Return every time at which something jumps or bends for all patients."""
-    found = [*course.sessions_h, *course.ect_h, *course.contacts_h, *(one.time_h for one in course.decisions)]
+    found = [Event(time_h, AFTER_START_H) for time_h in (*drive.starts_h(), *course.sessions_h)]
+    found += [Event(time_h, AFTER_END_H) for time_h in drive.ends_h()]
     for visit in course.visits:
-        found += [visit.time_h, *(() if visit.verdict_h is None else (visit.verdict_h,))]
-    for dose in (*(one.dose for one in course.given), *course.midazolam):
-        found += [dose.start_h, dose.start_h + dose.duration_h]
-    for pulse in course.pulses:
-        found += [pulse.start_h, pulse.end_h]
-    return found
-
-
-def _with_kinks(grid: Array, kinks_h: Array) -> Array:
-    """Return a grid that also has the days at which life and mood bend; these need no short steps."""
-    days = kinks_h[(kinks_h > grid[0]) & (kinks_h < grid[-1])]
-    if not len(days):
-        return grid
-    after = grid[np.searchsorted(grid, days)]
-    before = grid[np.searchsorted(grid, days) - 1]
-    apart = np.minimum(after - days, days - before) > CLOSEST_H
-    return np.unique(np.concatenate([grid, days[apart]]))
+        found += [Event(visit.time_h, AFTER_OTHER_H)]
+        found += [] if visit.verdict_h is None else [Event(visit.verdict_h, AFTER_OTHER_H)]
+    others = [*course.ect_h, *course.contacts_h, *(one.time_h for one in course.decisions)]
+    others += [time_h for pulse in course.pulses for time_h in (pulse.start_h, pulse.end_h)]
+    found += [Event(time_h, AFTER_OTHER_H) for time_h in others]
+    return found + [Event(float(time_h), AFTER_BEND_H) for time_h in course.kinks_h]
 
 
 def _jumps(course: Course) -> list[tuple[float, Callable[..., Any]]]:

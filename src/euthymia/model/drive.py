@@ -100,11 +100,16 @@ class CourseDrive:
             values[name] = slopes[name] = np.zeros(len(times_h))
         return values, slopes
 
-    def bends_h(self) -> list[float]:
-        """Return when what is absorbed starts and ends, where that is the same for all patients."""
+    def starts_h(self) -> list[float]:
+        """Return when doses are given and when what they bring starts, where that is the same for all."""
         inputs = [one for given, _ in self.drugs for one in given]
-        edges = [(one.start_h + one.lag_h, one.start_h + one.lag_h + one.duration_h) for one in inputs]
-        return [float(edge) for pair in edges for edge in pair if np.ndim(edge) == 0]
+        given = [float(one.start_h) for one in inputs]
+        return given + [float(one.start_h + one.lag_h) for one in inputs if np.ndim(one.lag_h) == 0]
+
+    def ends_h(self) -> list[float]:
+        """Return when what is absorbed ends, where that is the same for all patients."""
+        ends = [one.start_h + one.lag_h + one.duration_h for given, _ in self.drugs for one in given]
+        return [float(end) for end in ends if np.ndim(end) == 0]
 
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         values: dict[str, Array] = {}

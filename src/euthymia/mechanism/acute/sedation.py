@@ -54,7 +54,7 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
     felt = m.hill(inputs.midazolam_site_umol_per_L, parameters.midazolam_half_drowsiness_umol_per_L, 1)
     return Outputs(
         moaas_points=AWAKE_POINTS * (1.0 - state.depth_fraction),
-        drowsiness_fraction=1.0 - (1.0 - state.depth_fraction) * (1.0 - felt),
+        drowsiness_fraction=state.depth_fraction + felt - state.depth_fraction * felt,
     )
 
 
