@@ -17,6 +17,7 @@ KEY := $(shell { pwd; cat pyproject.toml constraints.txt; } | sha256sum | cut -c
 TEST := .venv/.ready-test-$(KEY)
 LINT := .venv/.ready-lint-$(KEY)
 DOCS := .venv/.ready-docs-$(KEY)
+BENCH := .venv/.ready-bench-$(KEY)
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) \
@@ -49,7 +50,7 @@ lint: $(LINT) ## Check style, types, import levels, spelling, security and stray
 	@echo "repository ..."
 	@$(PYTHON) tools/check_repository.py
 
-bench: $(TEST) ## Run every benchmark
+bench: $(BENCH) ## Run every benchmark, rivals included
 	@for file in benchmarks/bench_*.py; do \
 	  if [ -e "$$file" ]; then echo "== $$file"; $(PYTHON) "$$file"; else echo "No benchmarks yet."; fi; \
 	done
@@ -75,3 +76,4 @@ clean: ## Remove what was built and cached; the environment .venv stays
 $(TEST): ; @tools/environment.sh test && rm -f .venv/.ready-test-* && touch $@
 $(LINT): $(TEST) ; @tools/environment.sh lint && rm -f .venv/.ready-lint-* && touch $@
 $(DOCS): $(TEST) ; @tools/environment.sh docs && rm -f .venv/.ready-docs-* && touch $@
+$(BENCH): $(TEST) ; @tools/environment.sh bench && rm -f .venv/.ready-bench-* && touch $@

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv if need be, and install Euthymia into it in editable form with one extra: test, lint or docs.
+# Make .venv if need be, and install Euthymia into it in editable form with one extra: test, lint, docs or bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extra="${1:-test}"
