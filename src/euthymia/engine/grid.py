@@ -13,15 +13,15 @@ from euthymia.errors import invalid
 
 Array = NDArray[np.float64]
 
-EARLY_H = 3.0
+EARLY_H = 1.7
 """Hours after an event in which what it sets off is fast."""
-EARLY_GROWTH, LATE_GROWTH = 0.12, 0.28
+EARLY_GROWTH, LATE_GROWTH = 0.16, 0.34
 """What a pair of steps gains per hour since the event, early and later."""
-LONGEST_H = 24.0
+LONGEST_H = 13.0
 """No pair of steps is longer."""
 
 
-FIRST_H = 0.012
+FIRST_H = 0.024
 """Length of the first two steps after an event of which nothing else is known."""
 CLOSEST_H = 1e-9
 """Events closer than this are one."""

@@ -86,6 +86,7 @@ INLINE Q FMAQ(float weight, Q b, Q c) {
 INLINE V FNMA(V a, V b, V c) { return FMA(-a, b, c); }
 INLINE V FMS(V a, V b, V c) { return FMA(a, b, -c); }
 INLINE V lanes_where(M condition, V a, V b) { return (V)((condition & (M)a) | (~condition & (M)b)); }
+INLINE V size_of(V x) { return (V)((M)x & 0x7fffffff); }
 INLINE D halves_where(L condition, D a, D b) { return (D)((condition & (L)a) | (~condition & (L)b)); }
 
 /* Numbers too small for all their digits count as 0 while a march goes on: their inverse would be infinite. */
@@ -508,9 +509,9 @@ typedef struct {
   const long *record_step;
   const double *record_share;
   const int *wanted_value; /* a state, or STATES + output */
-  const double *scale;     /* (wanted) 1 / what an error is held against */
+  const double *scale;     /* (wanted) what a difference is multiplied by */
   float *recorded;
-  float *error; /* (wanted, patients), the largest so far */
+  float *error, *peak; /* (wanted, patients), the largest difference and the largest size so far */
 } Batch;
 
 static void observe(const Batch *batch, const V *kept, const V *driven, V *states, V *out) {
@@ -558,11 +559,8 @@ static void march_group(const Batch *batch, long first, long count) {
   Course now[2], pair;
   now[0].floors = now[1].floors = pair.floors = batch->floors;
   V states[STATES + 1], driven[2 * DRIVES + 1], out[batch->wanted + 1], other[batch->wanted + 1];
-  V error[batch->wanted + 1];
-  for (long w = 0; w < batch->wanted; w++) error[w] = K(0.0f);
-  if (batch->is_checked)
-    for (long w = 0; w < batch->wanted; w++)
-      for (int l = 0; l < count; l++) error[w][l] = batch->error[w * patients + first + l];
+  V error[batch->wanted + 1], peak[batch->wanted + 1];
+  for (long w = 0; w < batch->wanted; w++) error[w] = peak[w] = K(0.0f);
   double known_length = -1.0;
   long record = 0;
   int is_first = 1;
@@ -687,9 +685,8 @@ static void march_group(const Batch *batch, long first, long count) {
       for (int i = 0; i < STATES; i++) states[i] = narrow(coarse.y[i]);
       observe(batch, kept, driven, states, other);
       for (long w = 0; w < batch->wanted; w++) {
-        V off = (out[w] - other[w]) * K((float)batch->scale[w]);
-        off = lanes_where(off < K(0.0f), -off, off);
-        error[w] = larger(off, error[w]);
+        error[w] = larger(size_of((out[w] - other[w]) * K((float)batch->scale[w])), error[w]);
+        peak[w] = larger(size_of(out[w]), peak[w]);
       }
     }
   }
@@ -705,7 +702,11 @@ static void march_group(const Batch *batch, long first, long count) {
     }
   if (batch->is_checked)
     for (long w = 0; w < batch->wanted; w++)
-      for (int l = 0; l < count; l++) batch->error[w * patients + first + l] = error[w][l];
+      for (int l = 0; l < count; l++) {
+        float *most = &batch->error[w * patients + first + l], *height = &batch->peak[w * patients + first + l];
+        *most = error[w][l] > *most ? error[w][l] : *most;
+        *height = peak[w][l] > *height ? peak[w][l] : *height;
+      }
 }
 
 void march(const Batch *batch) {

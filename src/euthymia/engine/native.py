@@ -64,7 +64,7 @@ class _Batch(ctypes.Structure):
         *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_step", "record_share", "wanted_value", "scale")),
-        *((name, Pointer) for name in ("recorded", "error")),
+        *((name, Pointer) for name in ("recorded", "error", "peak")),
     )
 
 
@@ -100,6 +100,7 @@ class Native:
         self.y_coarse = self.y.copy() if scales is not None else None
         self.recorded = np.zeros((len(wanted), times, self.count), np.float32)
         self.error = np.zeros((len(wanted), self.count), np.float32)
+        self.peak = self.error.copy()
         self.done = 0
         self.batch = _Batch(patients=self.count, wanted=len(wanted), all_records=times, tables=len(tables))
         self.held: list[Any] = []
@@ -203,7 +204,8 @@ class Native:
         self._set("record_share", np.asarray(shares, float))
         one = self.batch
         one.steps, one.knotted, one.records, one.first_record = len(grid) - 1, len(known), len(steps), self.done
-        one.y, one.recorded, one.error = (array.ctypes.data for array in (self.y, self.recorded, self.error))
+        one.y, one.recorded = self.y.ctypes.data, self.recorded.ctypes.data
+        one.error, one.peak = self.error.ctypes.data, self.peak.ctypes.data
         one.y_coarse = None if self.y_coarse is None else self.y_coarse.ctypes.data
         self.library.march(ctypes.byref(one))
         self.done += len(steps)

@@ -54,7 +54,7 @@ def outputs(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> Out
     felt = m.hill(inputs.midazolam_site_umol_per_L, parameters.midazolam_half_drowsiness_umol_per_L, 1)
     return Outputs(
         moaas_points=AWAKE_POINTS * (1.0 - state.depth_fraction),
-        drowsiness_fraction=state.depth_fraction + felt - state.depth_fraction * felt,
+        drowsiness_fraction=_either(state.depth_fraction, felt),
     )
 
 
@@ -65,5 +65,10 @@ def rates(m: Any, state: State, inputs: Inputs, parameters: Parameters) -> State
     midazolam = m.hill(
         inputs.midazolam_site_umol_per_L, p.midazolam_half_effect_umol_per_L, p.midazolam_steepness_exponent
     )
-    awake = (1.0 - ketamine) * (1.0 - midazolam) * (1.0 - inputs.anaesthesia_fraction)
-    return State(depth_fraction=p.follow_rate_per_h * (1.0 - awake - state.depth_fraction))
+    asleep = _either(_either(ketamine, midazolam), inputs.anaesthesia_fraction)
+    return State(depth_fraction=p.follow_rate_per_h * (asleep - state.depth_fraction))
+
+
+def _either(a: Any, b: Any) -> Any:
+    """Return 1 - (1 - a)(1 - b), written so that small shares keep their digits."""
+    return a + b - a * b
