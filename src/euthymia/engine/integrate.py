@@ -165,15 +165,14 @@ def _by_library(
     for first, last in pairwise(stops):
         if first in march.decisions:
             native.set_linear(parted.linear())
-        native.advance(grid[first : last + 1], parted, *record.within(first, last))
+        native.advance(grid[first : last + 1], parted, record.within(first, last))
         native.y[...] = march.jump(native.y, last)
         if native.y_coarse is not None:
             native.y_coarse[...] = march.jump(native.y_coarse, last, is_deciding=False)
         report(last - 1)
     # what holds at the very end, after any jump there, is the beginning of what would follow
     beyond = grid[-1] + np.array([0.0, 0.5, 1.0]) * _BEYOND_H
-    at_end = np.zeros(len(times) - native.done)
-    native.advance(beyond, parted, at_end.astype(int), at_end)
+    native.advance(beyond, parted, times[native.done :])
     if not (np.isfinite(native.y).all() and np.isfinite(native.recorded).all()):
         return None
     values = {name: one.T for name, one in zip(record.asked, native.recorded, strict=True)}
@@ -511,12 +510,9 @@ class _Record:
             now = march.y if on_grid else march.between(step, float(self.times[at]))
             self.states[:, at] = now[self.kept]
 
-    def within(self, first: int, last: int) -> tuple[Array, Array]:
-        """Return the step, counted from the first of some steps, and the share through it of each time there."""
-        places = slice(*np.searchsorted(self.step_of_time, [first, last]))
-        steps = self.step_of_time[places]
-        shares = (self.times[places] - self.grid[steps]) / (self.grid[steps + 1] - self.grid[steps])
-        return steps - first, shares
+    def within(self, first: int, last: int) -> Array:
+        """Return the times within some steps, their end left out."""
+        return self.times[slice(*np.searchsorted(self.step_of_time, [first, last]))]
 
     def finish(self, last: Array, parameters: Values, drive: Drive) -> dict[str, Array]:
         """Return everything asked for, each (P, T)."""

@@ -423,7 +423,7 @@ INLINE void drives_at(const Course *course, float s, float length, V *driven) {
 /* A patient group on its way: states, and what its last step left behind. */
 typedef struct {
   W y[STATES];
-  V begun[STATES + 1], last[STATES]; /* the states at the start of the step; the whole change by it */
+  V begun[STATES + 1], rate[STATES], change[STATES]; /* at the start of the last step; the whole change by it */
   V k[STAGES][STATES];
 } Walk;
 
@@ -458,6 +458,7 @@ static void take_step(Walk *walk, const Course *course, double step, const V *re
   along(kept, driven, tables, passed);
   prepare_at(kept, passed, driven, walk->begun, tables, prepared);
   for (int i = 0; i < STATES; i++) right[i] = FMA(by_time[i], K(length * TIME_WEIGHT[0]), prepared[i]);
+  memcpy(walk->rate, prepared, sizeof walk->rate);
   solve_at(solving, tables, walk->k[0]);
 #define STAGE(stage)                                                                      \
   stage_sums(walk, stage, by_time, length, argument, change, partial);                    \
@@ -471,28 +472,36 @@ static void take_step(Walk *walk, const Course *course, double step, const V *re
   STAGE(1) STAGE(2) STAGE(3) STAGE(4) STAGE(5)
 #undef STAGE
   for (int i = 0; i < STATES; i++) {
-    walk->last[i] = change[i] + walk->k[STAGES - 1][i];
-    W more = widen(walk->last[i]);
+    walk->change[i] = change[i] + walk->k[STAGES - 1][i];
+    W more = widen(walk->change[i]);
     walk->y[i].half[0] += more.half[0];
     walk->y[i].half[1] += more.half[1];
   }
 }
 
-/* The states a share `s` of the way through the step just taken. */
-static void between(const Walk *walk, float s, V *restrict states) {
-  const float r = 1.0f - s;
+/* What a pair of steps leaves behind for the times within: the states at its start, what each step has changed,
+   and rates at start, middle and end. */
+typedef struct {
+  V begun[STATES], change[2][STATES], rate[3][STATES];
+} Pair;
+
+/* The states at a share `s` of a pair of steps: the polynomial of degree five through states and rates at its
+   three points. The middle lies at a share `m`. */
+static void within(const Pair *pair, double s, double m, double length, V *restrict states) {
+  const double a = (s - m) * (s - 1.0) / m, b = s * (s - 1.0) / (m * (m - 1.0)), c = s * (s - m) / (1.0 - m);
+  const double slope_b = (2.0 * m - 1.0) / (m * (m - 1.0)), slope_c = (2.0 - m) / (1.0 - m);
+  const V to_middle = K((float)((1.0 - 2.0 * (s - m) * slope_b) * b * b));
+  const V to_end = K((float)((1.0 - 2.0 * (s - 1.0) * slope_c) * c * c));
+  const V first = K((float)(s * a * a * length)), second = K((float)((s - m) * b * b * length));
+  const V third = K((float)((s - 1.0) * c * c * length));
   for (int i = 0; i < STATES; i++) {
-    V u = K(DENSE_U[0]) * walk->k[0][i], v = K(DENSE_V[0]) * walk->k[0][i];
-    for (int j = 1; j < STAGES - 1; j++) {
-      u = FMA(walk->k[j][i], K(DENSE_U[j]), u);
-      v = FMA(walk->k[j][i], K(DENSE_V[j]), v);
-    }
-    V inner = FMA(FMA(v, K(s), u), K(r), walk->last[i]);
-    states[i] = FMA(inner, K(s), walk->begun[i]);
+    V sum = FMA(pair->change[0][i], to_middle, (pair->change[0][i] + pair->change[1][i]) * to_end);
+    sum = FMA(pair->rate[0][i], first, FMA(pair->rate[1][i], second, FMA(pair->rate[2][i], third, sum)));
+    states[i] = pair->begun[i] + sum;
   }
 }
 
-/* Everything about a batch. Records are ascending in time; `recorded` is (wanted, all_records, patients). */
+/* Everything about a batch. Records are ascending; `recorded` is (wanted, all_records, patients). */
 typedef struct {
   long patients, steps, linears, knotted, records, all_records, first_record, wanted, tables, is_checked;
   const double *grid;
@@ -506,8 +515,7 @@ typedef struct {
   const double *knot_time; /* of all knots, one drive after the other */
   const T *table;
   double *y, *y_coarse; /* (STATES, patients) */
-  const long *record_step;
-  const double *record_share;
+  const double *record_time;
   const int *wanted_value; /* a state, or STATES + output */
   const double *scale;     /* (wanted) what a difference is multiplied by */
   float *recorded;
@@ -552,13 +560,14 @@ static void march_group(const Batch *batch, long first, long count) {
   }
 
   Walk fine, coarse;
+  Pair last;
   for (int i = 0; i < STATES; i++) {
     fine.y[i] = load(batch->y + i * patients + first, 1, count);
     if (batch->is_checked) coarse.y[i] = load(batch->y_coarse + i * patients + first, 1, count);
   }
   Course now[2], pair;
   now[0].floors = now[1].floors = pair.floors = batch->floors;
-  V states[STATES + 1], driven[2 * DRIVES + 1], out[batch->wanted + 1], other[batch->wanted + 1];
+  V states[STATES + 1], driven[2 * DRIVES + 1], passed[PASSED], out[batch->wanted + 1], other[batch->wanted + 1];
   V error[batch->wanted + 1], peak[batch->wanted + 1];
   for (long w = 0; w < batch->wanted; w++) error[w] = peak[w] = K(0.0f);
   double known_length = -1.0;
@@ -661,24 +670,38 @@ static void march_group(const Batch *batch, long first, long count) {
     is_first = 0;
 
     take_step(&fine, course, length, kept, batch->table);
-    if (batch->is_checked && step % 2) {
-      const double whole = to - batch->grid[step - 1];
+    memcpy(last.change[step % 2], fine.change, sizeof fine.change);
+    memcpy(last.rate[step % 2], fine.rate, sizeof fine.rate);
+    if (step % 2 == 0) {
+      memcpy(last.begun, fine.begun, sizeof last.begun);
+      continue;
+    }
+    const double begun = batch->grid[step - 1], whole = to - begun;
+    memcpy(driven, course->to, DRIVES * sizeof(V));
+    if (batch->is_checked) {
       memcpy(pair.from, before->from, sizeof pair.from);
       memcpy(pair.slope_from, before->slope_from, sizeof pair.slope_from);
       memcpy(pair.to, course->to, sizeof pair.to);
       memcpy(pair.slope_to, course->slope_to, sizeof pair.slope_to);
       take_step(&coarse, &pair, whole, kept, batch->table);
     }
-    for (; record < batch->records && batch->record_step[record] == step; record++) {
-      const float s = (float)batch->record_share[record];
-      drives_at(course, s, (float)length, driven);
-      between(&fine, s, states);
+    if (record < batch->records && batch->record_time[record] < to) {
+      for (int i = 0; i < STATES; i++) states[i] = narrow(fine.y[i]);
+      along(kept, driven, batch->table, passed);
+      rates_at(kept, passed, driven, states, batch->table, last.rate[2]);
+    }
+    for (; record < batch->records && batch->record_time[record] < to; record++) {
+      const double time = batch->record_time[record];
+      const Course *around = time < from ? before : course;
+      const double start = time < from ? begun : from, lasts = time < from ? from - begun : length;
+      drives_at(around, (float)((time - start) / lasts), (float)lasts, driven);
+      within(&last, (time - begun) / whole, (from - begun) / whole, whole, states);
       observe(batch, kept, driven, states, out);
       float *to_record = batch->recorded + (batch->first_record + record) * patients + first;
       for (long w = 0; w < batch->wanted; w++)
         for (int l = 0; l < count; l++) to_record[w * batch->all_records * patients + l] = out[w][l];
     }
-    if (batch->is_checked && step % 2) { /* both ways end here */
+    if (batch->is_checked) { /* both ways end here */
       memcpy(driven, course->to, DRIVES * sizeof(V));
       for (int i = 0; i < STATES; i++) states[i] = narrow(fine.y[i]);
       observe(batch, kept, driven, states, out);

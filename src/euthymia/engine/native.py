@@ -63,7 +63,7 @@ class _Batch(ctypes.Structure):
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
         *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
-        *((name, Pointer) for name in ("record_step", "record_share", "wanted_value", "scale")),
+        *((name, Pointer) for name in ("record_time", "wanted_value", "scale")),
         *((name, Pointer) for name in ("recorded", "error", "peak")),
     )
 
@@ -172,19 +172,18 @@ class Native:
         self,
         grid_h: Array,
         drive: PartedDrive,
-        steps: Sequence[int],
-        shares: Sequence[float],
+        times_h: Array,
     ) -> None:
         """Take the states over some steps, and record what was asked for on the way.
 
         Parameters
         ----------
         grid_h : array (S + 1,)
-            An even number of steps where these are checked, the second of each two as long as the first.
+            An even number of steps.
         drive : PartedDrive
             But for its linear systems, which :meth:`set_linear` sets.
-        steps, shares : sequences (R,)
-            Step, and how far through it (0 to below 1), ascending: the next records.
+        times_h : array (R,)
+            Of the next records: ascending, from the first grid point to before the last.
         """
         grid, before = np.ascontiguousarray(grid_h, float), len(self.held)
         times, is_left = _ends(grid)
@@ -200,15 +199,14 @@ class Native:
         places = [_places(one, grid) for one in known.values()]
         self._set("knot_place", np.concatenate([*places, np.zeros(0, int)]))
         self._set("knot_time", np.concatenate([*(one.times_h for one in known.values()), np.zeros(0)]))
-        self._set("record_step", np.asarray(steps, ctypes.c_long))
-        self._set("record_share", np.asarray(shares, float))
+        self._set("record_time", np.ascontiguousarray(times_h, float))
         one = self.batch
-        one.steps, one.knotted, one.records, one.first_record = len(grid) - 1, len(known), len(steps), self.done
+        one.steps, one.knotted, one.records, one.first_record = len(grid) - 1, len(known), len(times_h), self.done
         one.y, one.recorded = self.y.ctypes.data, self.recorded.ctypes.data
         one.error, one.peak = self.error.ctypes.data, self.peak.ctypes.data
         one.y_coarse = None if self.y_coarse is None else self.y_coarse.ctypes.data
         self.library.march(ctypes.byref(one))
-        self.done += len(steps)
+        self.done += len(times_h)
         del self.held[before:]
 
     # --- handing arrays over ---
@@ -338,8 +336,6 @@ def _constants(kernel: Kernel, width: int) -> list[str]:
         _row_of_c("static const float TIME_WEIGHT", RODAS4.time_weights),
         _matrix("ARGUMENT", RODAS4.arguments, stages),
         _matrix("CORRECTION", RODAS4.corrections, stages),
-        _row_of_c("static const float DENSE_U", RODAS4.dense[0]),
-        _row_of_c("static const float DENSE_V", RODAS4.dense[1]),
     ]
 
 

@@ -29,7 +29,7 @@ TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
 FINENESS = 1.0
 """Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
-AFTER_START_H, AFTER_END_H, AFTER_OTHER_H, AFTER_BEND_H = 0.024, 0.024, 1.0, 6.0
+AFTER_START_H, AFTER_END_H, AFTER_OTHER_H, AFTER_BEND_H = 0.024, 0.024, 1.0, 3.0
 """Length of the first two steps after a dose begins, after it ends, after anything else that happens at once,
 and after a day on which life and mood bend."""
 GAMMA_KNOTS = 81
