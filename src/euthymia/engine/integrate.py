@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from euthymia.engine.equations import (
     Array,
@@ -36,7 +37,7 @@ from euthymia.errors import invalid, unknown
 
 __all__ = ["Drive", "Equations", "Jump", "Solution", "SolveFailedError", "integrate"]
 
-_STEPS_PER_BLOCK = 64
+_PAIRS_PER_BLOCK = 32
 _STEPS_BETWEEN_REPORTS = 16
 _NUMBERS_PER_BLOCK = 200_000
 """Most values of one drive held at a time: about 1.6 MB, so that a few fit into a cache."""
@@ -44,6 +45,13 @@ _NUMBERS_PER_BLOCK = 200_000
 _BEYOND_H = 1e-3
 
 _TIME_OF_STAGE = tuple(STAGE_TIMES.index(node) for node in RODAS4.nodes)
+
+
+class Check(NamedTuple):
+    """Largest difference to steps of twice the length, and largest size, each (P,)."""
+
+    difference: NDArray[np.floating]
+    size: NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +64,14 @@ class Solution:
     values : {name: array (P, T)}
         A compiled library gives them in single precision.
     steps : int
-    error : {name: array (P,)} or None
-        Where steps were checked: the largest difference to steps of twice the length, relative to the
-        scale given.
+    check : {name: Check} or None
+        How far steps of twice the length come out elsewhere, where these were taken.
     """
 
     times_h: Array
     values: dict[str, Array]
     steps: int
-    error: dict[str, Array] | None = None
+    check: dict[str, Check] | None = None
 
 
 def integrate(
@@ -80,7 +87,7 @@ def integrate(
     decisions: Sequence[Decide] = (),
     patient_count: int,
     is_compiled: bool = False,
-    scales: Mapping[str, float] | None = None,
+    is_checked: bool = False,
     on_progress: Callable[[float], object] | None = None,
 ) -> Solution:
     """Return states and outputs of every patient at any times within the grid.
@@ -94,10 +101,10 @@ def integrate(
     drive : Drive or PartedDrive
         Kinks and jumps of it lie on grid points.
     grid_h : array (N + 1,)
-        Ascending; from :func:`euthymia.engine.grid.make_grid`.
+        Ascending, an even number of steps; from :func:`euthymia.engine.grid.make_grid`.
     times_h : array (T,)
-        Ascending, within the grid. Between grid points by the method's own extension, of order 3; at a
-        grid point the value after any jump.
+        Ascending, within the grid. Within each pair of steps by the polynomial of degree five through states
+        and rates at its three points; at a grid point the value after any jump.
     outputs : sequence of str or None
         Names of outputs and states to return; None for all.
     jumps : sequence of Jump
@@ -108,9 +115,8 @@ def integrate(
     patient_count : int
     is_compiled : bool
         Whether a compiled library steps the patients instead of NumPy, in single precision.
-    scales : {name: number}, optional
-        For everything that is returned: what an error is held against. A compiled library then takes steps of
-        twice the length beside, two of the grid in one, and says how far these come out elsewhere.
+    is_checked : bool
+        Whether a compiled library takes steps of twice the length beside, two of the grid in one.
     on_progress : callable, optional
         Called with the share of steps that are done, now and then.
 
@@ -135,13 +141,13 @@ def integrate(
     with np.errstate(all="ignore"):
         y = march.jump(start, 0)
         if is_compiled:
-            found = _by_library(march, y, drive, times, outputs, scales, report)
+            found = _by_library(march, y, drive, times, outputs, report, is_checked=is_checked)
             if found is not None:
                 return found
         record = _Record(kernel, outputs, times, grid, patient_count)
         for step in march.run(y, drive):
             record.keep(step, march)
-            if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
+            if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:  # a pair ends with an odd step
                 report(step)
         return Solution(times_h=times, values=record.finish(march.y, values, drive), steps=len(grid) - 1)
 
@@ -152,13 +158,14 @@ def _by_library(
     drive: Drive,
     times: Array,
     outputs: Sequence[str] | None,
-    scales: Mapping[str, float] | None,
     report: Callable[[int], None],
+    *,
+    is_checked: bool,
 ) -> Solution | None:
     """Return the solution by the compiled library; None where a number is not finite: NumPy finds out why."""
     grid, kernel = march.grid, march.kernel
     record = _Record(kernel, outputs, times, grid, march.count)
-    native = Native(kernel, march.parameters, y, len(times), record.asked, scales)
+    native = Native(kernel, march.parameters, y, len(times), record.asked, is_checked=is_checked)
     parted = as_parted(drive)
     native.set_linear(parted.linear())
     stops = sorted({0, *march.decisions, *march.jumps, len(grid) - 1})
@@ -175,9 +182,9 @@ def _by_library(
     native.advance(beyond, parted, times[native.done :])
     if not (np.isfinite(native.y).all() and np.isfinite(native.recorded).all()):
         return None
-    values = {name: one.T for name, one in zip(record.asked, native.recorded, strict=True)}
-    error = None if scales is None else dict(zip(record.asked, native.error, strict=True))
-    return Solution(times_h=times, values=values, steps=len(grid) - 1, error=error)
+    values: dict[str, Any] = {name: native.recorded[at].T for at, name in enumerate(record.asked)}
+    check = {name: Check(native.error[at], native.peak[at]) for at, name in enumerate(record.asked)}
+    return Solution(times_h=times, values=values, steps=len(grid) - 1, check=check if is_checked else None)
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -185,8 +192,13 @@ def _by_library(
 
 def _grid(grid_h: Array) -> Array:
     grid = np.asarray(grid_h, float)
-    if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
-        raise invalid("grid_h", must="at least two finite, ascending times in hours", got=_short(grid))
+    is_good = grid.ndim == 1 and len(grid) > 2 and np.isfinite(grid).all() and (np.diff(grid) > 0).all()
+    if not is_good or len(grid) % 2 == 0:
+        raise invalid(
+            "grid_h",
+            must="finite, ascending times in hours, an even number of steps between them",
+            got=_short(grid),
+        )
     return grid
 
 
@@ -256,19 +268,51 @@ def _by_step(happenings: Sequence[tuple[float, Any]], grid: Array) -> dict[int, 
     found: dict[int, list[Any]] = {}
     for time, one in happenings:
         at = int(np.argmin(np.abs(grid - time)))
-        if abs(grid[at] - time) > CLOSEST_H:
+        if abs(grid[at] - time) > CLOSEST_H or at % 2:
             raise invalid(
-                "jumps", must="at grid points", got=f"{time!r} h", cure="Make it a mark of the grid."
+                "jumps",
+                must="at grid points, an even number of steps from the start",
+                got=f"{time!r} h",
+                cure="Make it an event of the grid.",
             )
         found.setdefault(at, []).append(one)
     return found
+
+
+def quintic(share: Array, middle: float) -> tuple[Array, Array]:
+    """Return weights of a polynomial of degree five through values and slopes at 0, a middle and 1.
+
+    Parameters
+    ----------
+    share : array (T,)
+    middle : float
+        Above 0, below 1.
+
+    Returns
+    -------
+    of_changes : array (2, T)
+        Of the value at the middle and at 1, less the value at 0.
+    of_slopes : array (3, T)
+    """
+    s, m = share, middle
+    a, b, c = (
+        (s - m) * (s - 1.0) / m,
+        s * (s - 1.0) / (m * (m - 1.0)),
+        s * (s - m) / (1.0 - m),
+    )  # Lagrange polynomials of the three points
+    to_middle = (1.0 - 2.0 * (s - m) * (2.0 * m - 1.0) / (m * (m - 1.0))) * b * b
+    to_end = (1.0 - 2.0 * (s - 1.0) * (2.0 - m) / (1.0 - m)) * c * c
+    return np.stack([to_middle, to_end]), np.stack([s * a * a, (s - m) * b * b, (s - 1.0) * c * c])
 
 
 # --- stepping --------------------------------------------------------------------------------------
 
 
 class _March:
-    """The state of all patients on its way over the grid, and the arrays that a step works in."""
+    """The state of all patients on its way over the grid, and the arrays that a step works in.
+
+    ``points`` and ``slopes`` are states and rates at start, middle and end of the last two steps.
+    """
 
     def __init__(
         self,
@@ -294,6 +338,7 @@ class _March:
         self.rate, self.by_time, self.right = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.product = np.zeros(shape)
         self.k = np.zeros((stages, *shape))
+        self.points, self.slopes = np.zeros((3, *shape)), np.zeros((3, *shape))
         self.factors = np.zeros((len(kernel.prepare.program.outputs) - 2 * states, count))
         self.diagonal = np.zeros(())
         needed = max(c.scratch_count for c in (kernel.rates, kernel.prepare, kernel.solve))
@@ -307,17 +352,21 @@ class _March:
         self.drives: list[Array] = []
 
     def run(self, start: Array, drive: Drive) -> Iterator[int]:
-        """Yield after each step from ``y`` to ``end``; ``y`` holds the last state at last."""
+        """Yield after each pair of steps; ``y`` holds the last state at last."""
         self._begin(start)
         for first, last in _blocks(len(self.grid) - 1, self.count, self.decisions):
             at_stages, at_starts = self._drive(drive, first, last)
             for step in range(first, last):
-                time = (step - first) * len(STAGE_TIMES)
-                self._step(step, at_starts(step - first), [at_stages(time + at) for at in _TIME_OF_STAGE])
+                time, place = (step - first) * len(STAGE_TIMES), step % 2
+                stages = [at_stages(time + at) for at in _TIME_OF_STAGE]
+                self.points[place] = self.y
+                self._step(step, at_starts(step - first), stages)
                 if not np.isfinite(self.end).all():
                     self._blame(step, time)
-                yield step
-                self.y[:] = self.jump(self.end, step + 1)
+                if place:
+                    self.points[2], self.at_end = self.end, stages[-1]
+                    yield step
+                self.y[:] = self.jump(self.end, step + 1) if place else self.end
 
     def jump(self, y: Array, at: int, *, is_deciding: bool = True) -> Array:
         """Return the states after what happens at a grid point."""
@@ -353,6 +402,7 @@ class _March:
         self.diagonal[()] = 1.0 / (h * RODAS4.gamma)
         kernel, scratch = self.kernel, self.scratch
         kernel.prepare.at(self.hoisted_prepare, begun, [*self.y, self.diagonal], self.rows_prepared, scratch)
+        self.slopes[step % 2] = self.rate
         for stage, along in enumerate(stages):
             if stage:
                 self._set_argument(stage)
@@ -384,14 +434,18 @@ class _March:
         if base is first:
             np.copyto(out, first)
 
-    def between(self, step: int, time: float) -> Array:
-        """Return the states within the step just taken, (n, P)."""
-        s = (time - self.grid[step]) / (self.grid[step + 1] - self.grid[step])
-        u, v = (
-            sum((weight * k for weight, k in zip(weights, self.k, strict=False)), np.zeros_like(self.y))
-            for weights in RODAS4.dense
-        )
-        return (1.0 - s) * self.y + s * (self.end + (1.0 - s) * (u + s * v))
+    def within(self, step: int, times: Array) -> Array:
+        """Return the states at some times within the pair of steps that ends with one, (times, n, P)."""
+        rows, out = list(self.points[2]), list(self.slopes[2])
+        self.kernel.rates.at(self.hoisted_rates, self.at_end, rows, out, self.scratch)
+        start, middle, end = self.grid[step - 1 : step + 2]
+        length = end - start
+        of_points, of_slopes = quintic((times - start) / length, (middle - start) / length)
+        parts = [*(point - self.points[0] for point in self.points[1:]), *(length * self.slopes)]
+        found = np.repeat(self.points[:1], len(times), axis=0)
+        for weights, part in zip((*of_points, *of_slopes), parts, strict=True):
+            found += weights[:, None, None] * part
+        return found
 
     def _blame(self, step: int, time: int) -> NoReturn:
         """Raise for the first patient of a step that is not finite, naming the state and the term."""
@@ -424,7 +478,7 @@ class _March:
 
 def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[int, int]]:
     """Yield the ranges of steps whose drives are evaluated at once; none reaches over a break."""
-    size = min(max(_NUMBERS_PER_BLOCK // (len(STAGE_TIMES) * count), 1), _STEPS_PER_BLOCK)
+    size = 2 * min(max(_NUMBERS_PER_BLOCK // (2 * len(STAGE_TIMES) * count), 1), _PAIRS_PER_BLOCK)
     for begin, end in pairwise(sorted({0, *(at for at in breaks if 0 < at < steps), steps})):
         for first in range(begin, end, size):
             yield first, min(first + size, end)
@@ -499,16 +553,14 @@ class _Record:
         self.equations, self.times, self.count, self.steps = kernel.equations, times, count, len(grid) - 1
         self.grid = grid
         self.step_of_time = np.searchsorted(grid, times, side="right") - 1
-        self.is_grid_point = grid[self.step_of_time] == times
         self.states = np.zeros((len(self.kept), len(times), count))
 
     def keep(self, step: int, march: _March) -> None:
-        """Keep what was asked for from the start of a step up to its end, the end left out."""
-        first, last = np.searchsorted(self.step_of_time, [step, step + 1])
-        for at in range(first, last):
-            on_grid = self.is_grid_point[at]
-            now = march.y if on_grid else march.between(step, float(self.times[at]))
-            self.states[:, at] = now[self.kept]
+        """Keep what was asked for within a pair of steps, its end left out."""
+        first, last = np.searchsorted(self.step_of_time, [step - 1, step + 1])
+        if last > first:
+            found = march.within(step, self.times[first:last])
+            self.states[:, first:last] = found[:, self.kept].transpose(1, 0, 2)
 
     def within(self, first: int, last: int) -> Array:
         """Return the times within some steps, their end left out."""

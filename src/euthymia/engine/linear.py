@@ -161,8 +161,12 @@ class Responder:
         chosen, dtype = self.anywhere, self.system.poles[0].dtype
         if not self.system.solvable or dtype == np.longdouble:
             return None
+        return self.take(chosen, np.longdouble)
+
+    def take(self, chosen: NDArray[np.bool_], dtype: Any = np.float64) -> Responder:
+        """Return the response of some of the patients, (P,) of bool, in another precision."""
         return Responder(
-            self.system.take(chosen, np.longdouble),
+            self.system.take(chosen, dtype),
             [_taken(item, chosen) for item in self.inputs],
             {
                 name: {node: _of_some(weight, chosen) for node, weight in weights.items()}

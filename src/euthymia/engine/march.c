@@ -423,7 +423,7 @@ INLINE void drives_at(const Course *course, float s, float length, V *driven) {
 /* A patient group on its way: states, and what its last step left behind. */
 typedef struct {
   W y[STATES];
-  V begun[STATES + 1], rate[STATES], change[STATES]; /* at the start of the last step; the whole change by it */
+  V begun[STATES + 1]; /* at the start of the last step */
   V k[STAGES][STATES];
 } Walk;
 
@@ -446,7 +446,9 @@ INLINE void stage_sums(Walk *walk, const int stage, const V *restrict by_time, f
   }
 }
 
-static void take_step(Walk *walk, const Course *course, double step, const V *restrict kept, const T *tables) {
+/* Take a step; say the rates at its start and the whole change by it. */
+static void take_step(Walk *walk, const Course *course, double step, const V *restrict kept, const T *tables,
+                      V *restrict rate_at_start, V *restrict whole_change) {
   const float length = (float)step;
   V prepared[2 * STATES + FACTORS + STATES], driven[2 * DRIVES + 1], passed[PASSED];
   V argument[STATES + 1], change[STATES], partial[STATES], rate[STATES];
@@ -458,7 +460,7 @@ static void take_step(Walk *walk, const Course *course, double step, const V *re
   along(kept, driven, tables, passed);
   prepare_at(kept, passed, driven, walk->begun, tables, prepared);
   for (int i = 0; i < STATES; i++) right[i] = FMA(by_time[i], K(length * TIME_WEIGHT[0]), prepared[i]);
-  memcpy(walk->rate, prepared, sizeof walk->rate);
+  memcpy(rate_at_start, prepared, STATES * sizeof(V));
   solve_at(solving, tables, walk->k[0]);
 #define STAGE(stage)                                                                      \
   stage_sums(walk, stage, by_time, length, argument, change, partial);                    \
@@ -472,8 +474,8 @@ static void take_step(Walk *walk, const Course *course, double step, const V *re
   STAGE(1) STAGE(2) STAGE(3) STAGE(4) STAGE(5)
 #undef STAGE
   for (int i = 0; i < STATES; i++) {
-    walk->change[i] = change[i] + walk->k[STAGES - 1][i];
-    W more = widen(walk->change[i]);
+    whole_change[i] = change[i] + walk->k[STAGES - 1][i];
+    W more = widen(whole_change[i]);
     walk->y[i].half[0] += more.half[0];
     walk->y[i].half[1] += more.half[1];
   }
@@ -517,7 +519,6 @@ typedef struct {
   double *y, *y_coarse; /* (STATES, patients) */
   const double *record_time;
   const int *wanted_value; /* a state, or STATES + output */
-  const double *scale;     /* (wanted) what a difference is multiplied by */
   float *recorded;
   float *error, *peak; /* (wanted, patients), the largest difference and the largest size so far */
 } Batch;
@@ -561,6 +562,7 @@ static void march_group(const Batch *batch, long first, long count) {
 
   Walk fine, coarse;
   Pair last;
+  V unused[STATES], other_unused[STATES];
   for (int i = 0; i < STATES; i++) {
     fine.y[i] = load(batch->y + i * patients + first, 1, count);
     if (batch->is_checked) coarse.y[i] = load(batch->y_coarse + i * patients + first, 1, count);
@@ -669,9 +671,7 @@ static void march_group(const Batch *batch, long first, long count) {
     }
     is_first = 0;
 
-    take_step(&fine, course, length, kept, batch->table);
-    memcpy(last.change[step % 2], fine.change, sizeof fine.change);
-    memcpy(last.rate[step % 2], fine.rate, sizeof fine.rate);
+    take_step(&fine, course, length, kept, batch->table, last.rate[step % 2], last.change[step % 2]);
     if (step % 2 == 0) {
       memcpy(last.begun, fine.begun, sizeof last.begun);
       continue;
@@ -683,7 +683,7 @@ static void march_group(const Batch *batch, long first, long count) {
       memcpy(pair.slope_from, before->slope_from, sizeof pair.slope_from);
       memcpy(pair.to, course->to, sizeof pair.to);
       memcpy(pair.slope_to, course->slope_to, sizeof pair.slope_to);
-      take_step(&coarse, &pair, whole, kept, batch->table);
+      take_step(&coarse, &pair, whole, kept, batch->table, unused, other_unused);
     }
     if (record < batch->records && batch->record_time[record] < to) {
       for (int i = 0; i < STATES; i++) states[i] = narrow(fine.y[i]);
@@ -708,7 +708,7 @@ static void march_group(const Batch *batch, long first, long count) {
       for (int i = 0; i < STATES; i++) states[i] = narrow(coarse.y[i]);
       observe(batch, kept, driven, states, other);
       for (long w = 0; w < batch->wanted; w++) {
-        error[w] = larger(size_of((out[w] - other[w]) * K((float)batch->scale[w])), error[w]);
+        error[w] = larger(size_of(out[w] - other[w]), error[w]);
         peak[w] = larger(size_of(out[w]), peak[w]);
       }
     }

@@ -20,7 +20,7 @@ from euthymia.engine.jacobian import StepPrograms
 from euthymia.engine.kernel import Kernel
 from euthymia.engine.linear import Input, Responder
 from euthymia.engine.lower import lower
-from euthymia.engine.modal import modes_of, nodes_reached, span_of
+from euthymia.engine.modal import loses_digits, modes_of, nodes_reached, span_of
 from euthymia.engine.rosenbrock import RODAS4
 from euthymia.engine.table import Table2
 
@@ -63,7 +63,7 @@ class _Batch(ctypes.Structure):
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
         *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
-        *((name, Pointer) for name in ("record_time", "wanted_value", "scale")),
+        *((name, Pointer) for name in ("record_time", "wanted_value")),
         *((name, Pointer) for name in ("recorded", "error", "peak")),
     )
 
@@ -81,8 +81,9 @@ class Native:
         Number of records in all.
     wanted : sequence of str
         States and outputs that are recorded.
-    scales : {name: number} or None
-        What the difference to steps of twice the length is held against; None takes no such steps.
+    is_checked : bool
+        Whether steps of twice the length are taken beside: ``error`` is the largest difference of what is
+        wanted at the ends of pairs, ``peak`` its largest size, each (wanted, P).
     """
 
     def __init__(
@@ -92,12 +93,13 @@ class Native:
         y: Array,
         times: int,
         wanted: Sequence[str],
-        scales: Mapping[str, float] | None,
+        *,
+        is_checked: bool,
     ) -> None:
         self.kernel, self.count = kernel, y.shape[1]
         self.library, tables = library_of(kernel, build.lanes())
         self.y = np.array(y, order="C")
-        self.y_coarse = self.y.copy() if scales is not None else None
+        self.y_coarse = self.y.copy() if is_checked else None
         self.recorded = np.zeros((len(wanted), times, self.count), np.float32)
         self.error = np.zeros((len(wanted), self.count), np.float32)
         self.peak = self.error.copy()
@@ -105,10 +107,8 @@ class Native:
         self.batch = _Batch(patients=self.count, wanted=len(wanted), all_records=times, tables=len(tables))
         self.held: list[Any] = []
         values = (*kernel.equations.states, *kernel.outputs.outputs)
-        one = np.ones(len(wanted))
         self._set("wanted_value", np.array([values.index(name) for name in wanted], ctypes.c_int))
-        self._set("scale", one if scales is None else np.array([1.0 / scales[name] for name in wanted]))
-        self.batch.is_checked = int(scales is not None)
+        self.batch.is_checked = int(is_checked)
         names = _names(kernel)[0]
         self._set_given("parameters", [_row(parameters[name]) for name in names])
         coefficients = [np.ascontiguousarray(table.coefficients, np.float32) for table in tables]
@@ -118,14 +118,23 @@ class Native:
         )
         self._hold("table", looked_up)
         self.amounts: list[Array] = []
+        self.sampled: list[tuple[Responder, NDArray[np.bool_]]] = []
 
     def set_linear(self, responders: Sequence[Responder]) -> None:
-        """Set the linear systems and what enters them; their modes go on where they are."""
+        """Set the linear systems and what enters them; their modes go on where they are.
+
+        The few patients whose modes lose too many digits are given values at the ends of steps instead.
+        """
+        self.sampled = []
         drives = list(self.kernel.equations.drives)
         found, floors = [], np.full(max(len(drives), 1), -np.inf, np.float32)
         for place, responder in enumerate(responders):
             outputs = [name for name in responder.outputs if not name.endswith(SLOPE) and name in drives]
             modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
+            lost = loses_digits(responder)
+            if lost.any():
+                modes.weights[:, lost] = 0.0
+                self.sampled.append((responder.take(lost), lost))
             if place == len(self.amounts):
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
             reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
@@ -187,8 +196,13 @@ class Native:
         """
         grid, before = np.ascontiguousarray(grid_h, float), len(self.held)
         times, is_left = _ends(grid)
-        values, slopes = drive.outside(times, is_left=is_left)
         drives = self.kernel.equations.drives
+        values, slopes = (dict(one) for one in drive.outside(times, is_left=is_left))
+        for responder, lost in self.sampled:
+            found = responder(times)
+            for name in found.keys() & set(drives):
+                values[name] = _scattered(np.maximum(found[name], 0.0), lost)
+                slopes[name] = _scattered(found[name + SLOPE], lost)
         self._set("grid", grid)
         self._set_given("values", [_rows(values.get(name, 0.0), len(times)) for name in drives])
         self._set_given("slopes", [_rows(slopes.get(name, 0.0), len(times)) for name in drives])
@@ -255,6 +269,13 @@ def _ends(grid: Array) -> tuple[Array, NDArray[np.bool_]]:
     is_left = np.zeros(times.shape, dtype=bool)
     is_left[:, 1] = True
     return times.reshape(-1), is_left.reshape(-1)
+
+
+def _scattered(some: Array, chosen: NDArray[np.bool_]) -> Array:
+    """Return values of some patients as values of all, 0 for the others."""
+    values = np.zeros((len(chosen), some.shape[1]))
+    values[chosen] = some
+    return values
 
 
 def _places(knots: Knots, grid: Array) -> NDArray[np.int_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.engine.build import BuildError
-from euthymia.engine.equations import Drive, Equations
+from euthymia.engine.equations import Equations, Jump
 from euthymia.engine.grid import Event, make_grid
-from euthymia.engine.integrate import integrate
+from euthymia.engine.integrate import Check, integrate
 from euthymia.engine.maths import NUMPY
 from euthymia.engine.table import Table2
 from euthymia.errors import InvalidInputError
@@ -28,8 +28,14 @@ Array = NDArray[np.float64]
 TABLE_KNOTS = 421
 """Knots a side of the circuit's table; its error against the solved node is under test (1e-6)."""
 FINENESS = 1.0
-"""Sub-steps per step of the engine's grid: the error against LSODA stays below 1e-4 (under test)."""
-AFTER_START_H, AFTER_END_H, AFTER_OTHER_H, AFTER_BEND_H = 0.024, 0.024, 1.0, 3.0
+"""Steps per step of the grid where none is calibrated: the error against LSODA is about 1e-4 (under test)."""
+REFERENCE_FINENESS = 4.0
+"""The same where drives are interpolated for the reference."""
+TOLERANCE = 1e-4
+"""Largest error that a patient's observables are accepted with, relative to their scales."""
+FINER = (2.0, 4.0, 8.0)
+"""How much finer the grid is at each further try."""
+AFTER_START_H, AFTER_END_H, AFTER_OTHER_H, AFTER_BEND_H = 0.023, 0.033, 2.0, 4.5
 """Length of the first two steps after a dose begins, after it ends, after anything else that happens at once,
 and after a day on which life and mood bend."""
 GAMMA_KNOTS = 81
@@ -47,15 +53,31 @@ EQUATIONS = Equations(
 
 
 class ChainSolution(NamedTuple):
-    """Observables (P, T) by name, the number of steps, and what each patient got of each dose (P, slots).
+    """Observables (P, T) by name, and how they were found.
 
-    ``not_compiled`` says why NumPy stepped where a compiled library was asked for; empty where it did not.
+    Parameters
+    ----------
+    values : {name: array (P, T)}
+    steps : int
+    factors : array (P, slots) or None
+        What each patient got of each dose where that was decided on.
+    not_compiled : str
+        Why NumPy stepped where a compiled library was asked for; empty where it did not.
+    check : {name: Check} or None
+        Raw differences to steps of twice the length, where steps were checked.
+    error : array (P,) or None
+        The largest estimated error of each patient's observables, relative to the scales given.
+    was_finer : array (P,) of bool or None
+        Who was solved again on a finer grid.
     """
 
     values: dict[str, Array]
     steps: int
     factors: Array | None = None
     not_compiled: str = ""
+    check: dict[str, Check] | None = None
+    error: Array | None = None
+    was_finer: NDArray[np.bool_] | None = None
 
 
 @cache
@@ -89,8 +111,9 @@ def solve_chain(
     patient_count: int,
     is_well: bool = False,
     fineness: float = FINENESS,
-    is_reference: bool = False,
-    is_compiled: bool = False,
+    engine: str = "numpy",
+    scales: Mapping[str, float] | None = None,
+    is_checked: bool = False,
     outputs: Sequence[str] | None = None,
     on_progress: Callable[[float], object] | None = None,
 ) -> ChainSolution:
@@ -108,133 +131,215 @@ def solve_chain(
     is_well : bool
         Whether to start well instead of in the untreated episode.
     fineness : float
-        Sub-steps per step of the grid.
-    is_reference : bool
-        Whether SciPy's LSODA solves instead, patient by patient, restarted at every mark.
-    is_compiled : bool
-        Whether a compiled library steps the patients; without a compiler NumPy does, and that is said.
+        Steps per step of the grid.
+    engine : str
+        ``c``: a compiled library steps the patients; without a compiler NumPy does, and that is said.
+        ``numpy``. ``reference``: SciPy's LSODA, patient by patient, restarted at every event.
+    scales : {name: number}, optional
+        What errors of the observables are held against. The compiled library then checks every patient by
+        steps of twice the length, and solves those over :data:`TOLERANCE` again on finer grids.
+    is_checked : bool
+        Whether to check without scales, for the raw differences.
     outputs : sequence of str or None
         Names of observables or states; None for everything.
     on_progress : callable, optional
         Called with the share that is done, now and then.
     """
-    if is_reference and course.decisions:
+    problem = _Problem(
+        parameters=parameters,
+        pk_values=pk_values,
+        chain_values=chain_values,
+        course=course,
+        times_h=times_h,
+        start_h=start_h,
+        end_h=end_h,
+        count=patient_count,
+        is_well=is_well,
+        outputs=outputs,
+    )
+    if engine == "reference":
+        return _each_by_reference(problem, on_progress)
+    if engine == "numpy":
+        return problem.solve(fineness, on_progress=on_progress)
+    try:
+        found = problem.solve(
+            fineness, is_compiled=True, is_checked=is_checked or scales is not None, on_progress=on_progress
+        )
+    except BuildError as error:
+        return problem.solve(fineness, on_progress=on_progress)._replace(not_compiled=str(error))
+    return found if scales is None else _with_finer(problem, found, fineness, scales)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Problem:
+    """A batch of patients and what is asked of them."""
+
+    parameters: ParameterSet
+    pk_values: Mapping[str, Array]
+    chain_values: Mapping[str, Any]
+    course: Course
+    times_h: Array
+    start_h: float
+    end_h: float
+    count: int
+    is_well: bool
+    outputs: Sequence[str] | None
+
+    def of(self, patients: NDArray[np.intp], factors: Array | None = None) -> _Problem:
+        """Return the problem of some of the patients; with factors nothing is left to decide."""
+        course = self.course if factors is None else replace(self.course, factors=factors, decisions=())
+        return replace(
+            self,
+            pk_values=_of_some(self.pk_values, patients),
+            chain_values=_of_some(self.chain_values, patients),
+            course=course_of(course, patients),
+            count=len(patients),
+        )
+
+    def begin(self) -> tuple[CourseDrive, dict[str, Any], dict[str, Array]]:
+        """Return the drive, the values of the equations' parameters, and the states at the start."""
+        values = dict(self.chain_values)
+        values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(self.parameters))
+        drive = CourseDrive(self.parameters, self.pk_values, values, self.course, self.count)
+        swings = drive.knots().get("mood_noise_logit")
+        states, start = wiring.initial(
+            NUMPY,
+            values,
+            is_well=self.is_well,
+            mood_noise_logit=0.0 if swings is None else piecewise(swings, np.array([self.start_h]))[0][..., 0],
+            occupancy_fraction=self.course.adapted_occupancy_fraction,
+        )
+        values |= start
+        first = {
+            name: np.broadcast_to(np.asarray(value, float), (self.count,)) for name, value in states.items()
+        }
+        return drive, {name: values[name] for name in EQUATIONS.parameters}, first
+
+    def jumps(self) -> list[Jump]:
+        """Return what changes states at once."""
+        return [jump for jump in _jumps(self.course) if self.start_h <= jump[0] <= self.end_h]
+
+    def solve(
+        self,
+        fineness: float,
+        *,
+        is_compiled: bool = False,
+        is_checked: bool = False,
+        on_progress: Callable[[float], object] | None = None,
+    ) -> ChainSolution:
+        """Return the solution on the grid of the schedule."""
+        drive, given, first = self.begin()
+        grid = make_grid(self.start_h, self.end_h, _events(self.course, drive), fineness=fineness)
+        found = integrate(
+            EQUATIONS,
+            given,
+            first,
+            drive,
+            grid_h=grid,
+            times_h=self.times_h,
+            outputs=self.outputs,
+            jumps=self.jumps(),
+            decisions=[(one.time_h, partial(_decide, drive, one)) for one in self.course.decisions],
+            patient_count=self.count,
+            is_compiled=is_compiled,
+            is_checked=is_checked,
+            on_progress=on_progress,
+        )
+        return ChainSolution(found.values, found.steps, drive.factors, check=found.check)
+
+
+def _with_finer(
+    problem: _Problem, found: ChainSolution, fineness: float, scales: Mapping[str, float]
+) -> ChainSolution:
+    """Return a solution with the errors of its patients, those over tolerance solved again on finer grids."""
+    error = _error(found, scales)
+    was_finer = np.zeros(problem.count, dtype=bool)
+    for more in FINER:
+        late = np.flatnonzero(~(error <= TOLERANCE))
+        if not len(late):
+            break
+        factors = None if found.factors is None else found.factors[late]
+        again = problem.of(late, factors).solve(fineness * more, is_compiled=True, is_checked=True)
+        for name, values in again.values.items():
+            found.values[name][late] = values
+        error[late], was_finer[late] = _error(again, scales), True
+    return found._replace(error=error, was_finer=was_finer)
+
+
+def _error(found: ChainSolution, scales: Mapping[str, float]) -> Array:
+    """Return the largest estimated error of each patient, (P,); without a check it is not known.
+
+    Steps of half the length leave a sixteenth of an error of fourth order: what is left is a fifteenth of the
+    difference.
+    """
+    if found.check is None:
+        return np.full(len(next(iter(found.values.values()))), np.nan)
+    return np.max([one.difference / (15.0 * scales[name]) for name, one in found.check.items()], axis=0)
+
+
+def _each_by_reference(problem: _Problem, on_progress: Callable[[float], object] | None) -> ChainSolution:
+    """Return the solution by SciPy, patient by patient."""
+    if problem.course.decisions:
         message = (
-            "Doses that are decided on during the run need the engine 'numpy'. Got the reference. "
+            "Doses that are decided on during the run need the engine 'c' or 'numpy'. Got the reference. "
             "Solve it with the doses that were given: 'factors'."
         )
         raise InvalidInputError(message)
-    if is_reference and patient_count > 1:
-        everyone = []
-        for patient in range(patient_count):
-            one = solve_chain(
-                parameters,
-                _only(pk_values, patient),
-                _only(chain_values, patient),
-                _course_of(course, patient),
-                times_h,
-                start_h=start_h,
-                end_h=end_h,
-                patient_count=1,
-                is_well=is_well,
-                is_reference=True,
-                outputs=outputs,
-            )
-            everyone.append(one)
-            if on_progress is not None:
-                on_progress((patient + 1) / patient_count)
-        names = everyone[0].values
-        return ChainSolution(
-            {name: np.concatenate([one.values[name] for one in everyone]) for name in names},
-            everyone[0].steps,
-        )
-    values = dict(chain_values)
-    values[wiring.CIRCUIT_TABLE] = circuit_table(node_constants(parameters))
-    drive = CourseDrive(parameters, pk_values, values, course, patient_count)
-    swings = drive.knots().get("mood_noise_logit")
-    swing = 0.0 if swings is None else piecewise(swings, np.array([start_h]))[0][..., 0]
-    states, start = wiring.initial(
-        NUMPY,
-        values,
-        is_well=is_well,
-        mood_noise_logit=swing,
-        occupancy_fraction=course.adapted_occupancy_fraction,
-    )
-    values |= start
-    given = {name: values[name] for name in EQUATIONS.parameters}
-    first = {
-        name: np.broadcast_to(np.asarray(value, float), (patient_count,)) for name, value in states.items()
-    }
-    events = _events(course, drive)
-    grid = make_grid(start_h, end_h, events, fineness=fineness)
-    jumps = [jump for jump in _jumps(course) if start_h <= jump[0] <= end_h]
-    if is_reference:
-        stops = sorted({start_h, *(one.time_h for one in events if start_h < one.time_h < end_h), end_h})
-        alone = _by_reference(given, first, Interpolated(drive, grid), times_h, stops, jumps)
-        return ChainSolution({name: alone[name] for name in outputs or alone}, len(stops) - 1)
-    march: dict[str, Any] = {
-        "grid_h": grid,
-        "times_h": times_h,
-        "outputs": outputs,
-        "jumps": jumps,
-        "decisions": [(one.time_h, partial(_decide, drive, one)) for one in course.decisions],
-        "patient_count": patient_count,
-        "on_progress": on_progress,
-    }
-    reason = ""
-    try:
-        found = integrate(EQUATIONS, given, first, drive, is_compiled=is_compiled, **march)
-    except BuildError as error:
-        reason = str(error)
-        found = integrate(EQUATIONS, given, first, drive, **march)
-    return ChainSolution(found.values, found.steps, drive.factors, reason)
+    everyone = []
+    for patient in range(problem.count):
+        everyone.append(_by_reference(problem.of(np.array([patient]))))
+        if on_progress is not None:
+            on_progress((patient + 1) / problem.count)
+    names, steps = everyone[0]
+    return ChainSolution({name: np.concatenate([one[name] for one, _ in everyone]) for name in names}, steps)
 
 
-def _by_reference(
-    given: Mapping[str, Any],
-    initial: Mapping[str, Array],
-    drive: Drive,
-    times_h: Array,
-    stops_h: Sequence[float],
-    jumps: Sequence[Any],
-) -> dict[str, Array]:
-    """Solve one patient with SciPy, restarting at every mark; each value is (1, T)."""
+def _by_reference(problem: _Problem) -> tuple[dict[str, Array], int]:
+    """Solve one patient with SciPy, restarting at every event; return values (1, T) and how many stretches."""
     from euthymia.engine.reference_ode import integrate_by_scipy
 
+    drive, given, first = problem.begin()
+    start_h, end_h, events = problem.start_h, problem.end_h, _events(problem.course, drive)
+    stops = sorted({start_h, *(one.time_h for one in events if start_h < one.time_h < end_h), end_h})
+    smooth = Interpolated(drive, make_grid(start_h, end_h, events, fineness=REFERENCE_FINENESS))
     found = integrate_by_scipy(
-        EQUATIONS, given, initial, drive, times_h, segments_h=stops_h, jumps=jumps, patient=0
+        EQUATIONS,
+        given,
+        first,
+        smooth,
+        problem.times_h,
+        segments_h=stops,
+        jumps=problem.jumps(),
+        patient=0,
     )
-    return {name: row[None] for name, row in found.items()}
+    return {name: found[name][None] for name in problem.outputs or found}, len(stops) - 1
 
 
-def _only(values: Mapping[str, Any], patient: int) -> dict[str, Any]:
-    """Return one patient's values; what is shared stays shared."""
+def _of_some(values: Mapping[str, Any], patients: NDArray[np.intp]) -> dict[str, Any]:
+    """Return the values of some patients; what is shared stays shared."""
     return {
-        name: value if np.ndim(value) == 0 else np.asarray(value)[patient : patient + 1]
-        for name, value in values.items()
+        name: value if np.ndim(value) == 0 else np.asarray(value)[patients] for name, value in values.items()
     }
 
 
-def _course_of(course: Course, patient: int) -> Course:
-    """Return what happens to one patient."""
-    one = slice(patient, patient + 1)
-    given = tuple(
-        dose._replace(dose=replace(dose.dose, amount_umol=np.atleast_1d(dose.dose.amount_umol)[one]))
-        for dose in course.given
-    )
+def course_of(course: Course, patients: NDArray[np.intp]) -> Course:
+    """Return what happens to some of the patients."""
+
+    def dose_of(dose: Any) -> Any:
+        amount = np.asarray(dose.amount_umol)
+        return dose if amount.ndim == 0 else replace(dose, amount_umol=amount[patients])
+
     return replace(
         course,
-        given=given,
-        midazolam=tuple(
-            replace(dose, amount_umol=np.atleast_1d(dose.amount_umol)[one]) for dose in course.midazolam
-        ),
-        factors=None if course.factors is None else course.factors[one],
-        mood_noise=None if course.mood_noise is None else _of_one(course.mood_noise, one),
-        events=None if course.events is None else _of_one(course.events, one),
+        given=tuple(one._replace(dose=dose_of(one.dose)) for one in course.given),
+        midazolam=tuple(dose_of(one) for one in course.midazolam),
+        factors=None if course.factors is None else course.factors[patients],
+        mood_noise=None if course.mood_noise is None else _daily_of(course.mood_noise, patients),
+        events=None if course.events is None else _daily_of(course.events, patients),
     )
 
 
-def _of_one(known: Daily, patients: slice) -> Daily:
+def _daily_of(known: Daily, patients: NDArray[np.intp]) -> Daily:
     return Daily(known.days, known.values[patients])
 
 

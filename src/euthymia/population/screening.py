@@ -63,8 +63,10 @@ def numbers_of_enrolled(
     for first in range(1, MOST_SCREENED_PER_PATIENT * count + 1, block):
         numbers = np.arange(first, first + block)
         values = chain_values(parameters, [person] * block, numbers=numbers, seed=seed)
-        swings = mood_noise(values, numbers, seed, start_h=start_h, end_h=start_h) if has_swings else None
-        at_start = piecewise(swings.knots, np.array([start_h]))[0][..., 0]
+        at_start: Any = 0.0
+        if has_swings:
+            swings = mood_noise(values, numbers, seed, start_h=start_h, end_h=start_h)
+            at_start = piecewise(swings.knots, np.array([start_h]))[0][..., 0]
         usual = values["severity.episode_severity_fraction"]
         severity = 1.0 / (1.0 + (1.0 / usual - 1.0) * np.exp(-at_start))
         rated = rate(severity[:, None], scale, [start_h], parameters=parameters, numbers=numbers, seed=seed)
