@@ -98,9 +98,10 @@ Check = Annotated[
         show_default=False,
     ),
 ]
+DEFAULT_ENGINE = "c"
 Engine = Annotated[
     str,
-    typer.Option("--engine", help="numpy, c (compiled) or reference: SciPy's LSODA, slow, one by one."),
+    typer.Option("--engine", help="c (compiled), numpy, or reference: SciPy's LSODA, slow, one by one."),
 ]
 Scales = Annotated[
     str,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess  # nosec B404
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -86,6 +89,22 @@ def load(source: str, width: int) -> ctypes.CDLL:
             return ctypes.CDLL(str(kept))
         except OSError:
             return _loaded(built)  # stays loaded after its file is gone
+
+
+def kept_json(name: str, find: Callable[[], str]) -> str:
+    """Return a small text kept in the cache, found anew where it is not there or cannot be read."""
+    path = _cache_folder() / f"{name}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (OSError, ValueError):
+        text = find()
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"{name}.{os.getpid()}.part")
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    return text
 
 
 def _loaded(path: Path) -> ctypes.CDLL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def simulation_json(
     outcomes : sequence of mapping
         Shares of patients: day, scale, definition, share.
     """
-    made, certificate = trajectory.provenance, trajectory.certificate
+    made = trajectory.provenance
     variables = {v.name_in(unit): _curve(trajectory, v, unit) for v in trajectory.variables()}
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -74,12 +75,7 @@ def simulation_json(
                 if v.stem in trajectory.metrics
             },
         },
-        "certificate": {
-            "method": certificate.method,
-            "tolerance_relative": certificate.tolerance_relative,
-            "patients_by_matrix_exponential": certificate.patients_by_matrix_exponential,
-            "patients_by_reference_solver": certificate.patients_by_reference_solver,
-        },
+        "certificate": asdict(trajectory.certificate),
         "warnings": list(trajectory.warnings),
     }
     if outcomes:

@@ -39,12 +39,28 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Certificate:
-    """How the numbers were obtained, and how far they may be off for numerical reasons."""
+    """How the numbers were obtained, and how far they may be off for numerical reasons.
+
+    Parameters
+    ----------
+    method : str
+    tolerance_relative : float
+        Relative to each observable's own scale.
+    patients_by_matrix_exponential, patients_by_reference_solver : int
+    largest_error_relative, p95_error_relative : float or None
+        Over patients, each patient's largest error by the check of half steps; None where none was made.
+    patients_finer, patients_over : int
+        How many were solved again on a finer grid, and how many stayed over the tolerance.
+    """
 
     method: str
     tolerance_relative: float
     patients_by_matrix_exponential: int
     patients_by_reference_solver: int
+    largest_error_relative: float | None = None
+    p95_error_relative: float | None = None
+    patients_finer: int = 0
+    patients_over: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ from euthymia.dosing.regimen import Regimen
 from euthymia.engine.equations import SolveFailedError
 from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError, invalid, unknown
 from euthymia.mechanism.symptoms.scales import expected
-from euthymia.model.chain import ChainSolution, gamma_index, solve_chain
+from euthymia.model.chain import FINENESS, TOLERANCE, ChainSolution, gamma_index, solve_chain
 from euthymia.model.concentrations import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
 from euthymia.model.course import Course, Pulse
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters, set_names
@@ -37,6 +37,7 @@ from euthymia.population.concentrations import gathered
 from euthymia.population.individual import chain_values, individual_values
 from euthymia.population.outcomes import OnDemand
 from euthymia.population.patient import Patient
+from euthymia.population.pilot import PILOT_SEED, PILOTS, Calibration, calibrated
 from euthymia.population.request import (
     cautions_of,
     check_covariates,
@@ -69,7 +70,8 @@ from euthymia.population.surroundings import (
 )
 
 Array = NDArray[np.float64]
-ENGINES = ("numpy", "c", "reference")
+ENGINES = ("c", "numpy", "reference")
+DEFAULT_ENGINE = ENGINES[0]
 ENGINE_NAMES = {"numpy": "numpy (RODAS4)", "c": "c (RODAS4)", "reference": "reference (LSODA)"}
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
@@ -78,8 +80,6 @@ AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.
 MOST_EVENTS = 200
 """Events that are followed closely; later ones every six hours."""
 TIMES_EVERY_H = 6.0
-GRID_TOLERANCE = 1e-4
-"""Largest error of the grid against LSODA, relative to each output's own scale (under test)."""
 REFERENCE_TOLERANCE = 1e-8
 
 
@@ -125,7 +125,7 @@ def simulate(
     quality: str = "quality_relative",
     factors: NDArray[np.float64] | None = None,
     has_mood_noise: bool | None = None,
-    engine: str = "numpy",
+    engine: str = DEFAULT_ENGINE,
     executor: Executor | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Trajectory:
@@ -173,8 +173,9 @@ def simulate(
     has_mood_noise : bool, optional
         Slow swings of mood by chance; by default in virtual patients, not in the typical one.
     engine : str
-        ``numpy``: all patients on one grid of steps. ``c``: the same steps by a compiled library, NumPy where
-        no compiler is found. ``reference``: SciPy's LSODA, patient by patient.
+        ``c``: all patients on one grid of steps by a compiled library, each of them checked; NumPy where no
+        compiler is found. ``numpy``: the same steps by NumPy, in double precision. ``reference``: SciPy's
+        LSODA, patient by patient.
     executor : Executor, optional
         By default threads where there is enough to do. The result does not depend on it.
     on_done : callable, optional
@@ -247,6 +248,8 @@ def simulate(
         chain_names=chain_names,
     )
     check_memory(len(people), len(run.times_h), len(pk_stems) + len(chain_names))
+    if run.engine == "c":
+        run = replace(run, calibration=_calibration(run))
     parts = _solved(run, executor, on_done)
     notes = (*_notes(run), *_not_compiled(parts))
     for note in notes:
@@ -279,6 +282,7 @@ class _Run:
     times_h: Array
     pk_stems: tuple[str, ...]
     chain_names: tuple[str, ...]
+    calibration: Calibration | None = None
 
     @property
     def is_drug_given(self) -> bool:
@@ -480,20 +484,71 @@ class _Progress:
         return report
 
 
-def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
-    """Solve a chunk of patients: concentrations, then the chain behind them."""
-    people, numbers = run.people[part], None if run.numbers is None else run.numbers[part]
-    pk_values = individual_values(run.parameters, people, numbers=numbers, seed=run.seed)
-    values = chain_values(run.parameters, people, numbers=numbers, seed=run.seed)
-    factors = None if run.factors is None else run.factors[part]
-    given = tuple(_of_some(one, part, factors, slot) for slot, one in enumerate(run.slots))
-    values |= _set_by_setting(run)
-    course = _course(run, part, values, given if run.is_drug_given else (), numbers)
+def _calibration(run: _Run) -> Calibration | None:
+    """Return the grid of a run's schedule and the scales of its observables, by the pilot cohort."""
+    pilots = [Patient()] * PILOTS
+    plan = run.plan
+    pilot = replace(
+        run,
+        people=pilots,
+        numbers=np.arange(1, PILOTS + 1),
+        seed=PILOT_SEED,
+        slots=_slots(plan, pilots),
+        midazolam=midazolam_of(plan, np.array([one.weight_kg for one in pilots])) if plan else (),
+        factors=None,
+        on_demand=None,
+        entry=None,
+        times_h=_times_h(run.slots, plan, run.life, run.start_h, run.horizon_h, None, is_dense=True),
+        pk_stems=(),
+        chain_names=(),
+    )
+    key = (
+        plan and print_regimen(plan),
+        run.parameters.name,
+        sorted(run.parameters.overrides.items()),
+        run.parameters.mechanisms,
+        run.setting,
+        run.life,
+        sorted(run.omit),
+        run.quality,
+        run.is_noisy,
+        run.is_drug_given,
+        run.start_h,
+        run.horizon_h,
+    )
+
+    everyone = slice(None)
+    drawn = _drawn(pilot, everyone)
+    every_name = [stem for stem, one in all_variables().items() if one.layer in CHAIN_LAYERS]
+
+    def solve(fineness: float) -> ChainSolution:
+        return _chain_of(
+            pilot, everyone, drawn, fineness=fineness, is_checked=True, outputs=_solved_for(every_name)
+        )
+
     try:
-        report = None if progress is None else progress.of(part)
-        found = _chain(run, pk_values, values, course, len(people), report)
-        if report is not None:
-            report(1.0)
+        return calibrated(key, solve)
+    except SolveFailedError:
+        return None  # the run itself says what fails, for whom
+
+
+def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
+    """Solve a chunk of patients: the chain, then the concentrations before it."""
+    numbers = None if run.numbers is None else run.numbers[part]
+    factors = None if run.factors is None else run.factors[part]
+    drawn = _drawn(run, part)
+    calibration = run.calibration or Calibration(fineness=FINENESS, scales={})
+    report = None if progress is None else progress.of(part)
+    try:
+        found = _chain_of(
+            run,
+            part,
+            drawn,
+            fineness=calibration.fineness,
+            scales=calibration.scales or None,
+            outputs=_solved_for(run.chain_names),
+            on_progress=report,
+        )
     except SolveFailedError as error:
         label = "typical" if numbers is None else str(numbers[error.patient])
         message = (
@@ -501,11 +556,59 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
             f"first at the term {error.term}. A parameter far outside its usual size is the usual cause."
         )
         raise RunFailedError(message) from error
-    if found.factors is not None:
-        if factors is not None:  # what was missed stays missed, whatever was decided
-            found = found._replace(factors=found.factors * factors)
-        given = tuple(_of_some(one, part, found.factors, slot) for slot, one in enumerate(run.slots))
-    return _Part(_pk(run, pk_values, given if run.is_drug_given else (), len(people)), found)
+    if report is not None:
+        report(1.0)
+    if found.factors is not None and factors is not None:  # what was missed stays missed
+        found = found._replace(factors=found.factors * factors)
+    got = factors if found.factors is None else found.factors
+    given = tuple(_of_some(one, part, got, slot) for slot, one in enumerate(run.slots))
+    pk = _pk(run, drawn.pk, given if run.is_drug_given else (), len(run.people[part]))
+    return _Part(pk, _with_made(run, drawn.chain, found))
+
+
+class _Drawn(NamedTuple):
+    """Parameters of some of the patients: of pharmacokinetics, and of the chain."""
+
+    pk: Mapping[str, Array]
+    chain: Mapping[str, Any]
+
+
+def _drawn(run: _Run, part: slice) -> _Drawn:
+    who: dict[str, Any] = {"numbers": None if run.numbers is None else run.numbers[part], "seed": run.seed}
+    people = run.people[part]
+    values = chain_values(run.parameters, people, **who) | _set_by_setting(run)
+    return _Drawn(individual_values(run.parameters, people, **who), values)
+
+
+def _chain_of(run: _Run, part: slice, drawn: _Drawn, **more: Any) -> ChainSolution:
+    """Solve the chain of some of the patients."""
+    numbers = None if run.numbers is None else run.numbers[part]
+    factors = None if run.factors is None else run.factors[part]
+    given = tuple(_of_some(one, part, factors, slot) for slot, one in enumerate(run.slots))
+    return solve_chain(
+        run.parameters,
+        drawn.pk,
+        drawn.chain,
+        _course(run, part, drawn.chain, given if run.is_drug_given else (), numbers),
+        run.times_h,
+        start_h=run.start_h,
+        end_h=run.horizon_h,
+        is_well=run.life.is_well,
+        engine=run.engine,
+        patient_count=len(run.people[part]),
+        **more,
+    )
+
+
+def _with_made(run: _Run, values: Mapping[str, Any], found: ChainSolution) -> ChainSolution:
+    """Return a solution with what is made of its observables: scales, and the gamma index."""
+    by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
+    for scale in scales().values():
+        if scale.variable in run.chain_names:
+            by_stem[scale.variable] = expected(by_stem[scale.latent], scale.map)
+    if "gamma_index_relative" in run.chain_names:
+        by_stem["gamma_index_relative"] = gamma_index(run.parameters, values, by_stem)
+    return found._replace(values={name: by_stem[name] for name in run.chain_names})
 
 
 def _set_by_setting(run: _Run) -> dict[str, Any]:
@@ -561,38 +664,6 @@ def _of(amount_umol: Any, part: slice) -> Any:
     return amount_umol if np.ndim(amount_umol) == 0 else np.asarray(amount_umol)[part]
 
 
-def _chain(
-    run: _Run,
-    pk_values: Mapping[str, Array],
-    values: Mapping[str, Any],
-    course: Course,
-    count: int,
-    report: Callable[[float], None] | None,
-) -> ChainSolution:
-    """Return the observables of the chain at the times asked for, those made of others included."""
-    found = solve_chain(
-        run.parameters,
-        pk_values,
-        values,
-        course,
-        run.times_h,
-        start_h=run.start_h,
-        end_h=run.horizon_h,
-        is_well=run.life.is_well,
-        engine=run.engine,
-        patient_count=count,
-        outputs=_solved_for(run.chain_names),
-        on_progress=report,
-    )
-    by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
-    for scale in scales().values():
-        if scale.variable in run.chain_names:
-            by_stem[scale.variable] = expected(by_stem[scale.latent], scale.map)
-    if "gamma_index_relative" in run.chain_names:
-        by_stem["gamma_index_relative"] = gamma_index(run.parameters, values, by_stem)
-    return found._replace(values={name: by_stem[name] for name in run.chain_names})
-
-
 def _solved_for(chain_names: Sequence[str]) -> list[str]:
     """Return what the equations must give for some observables: scales and the gamma index are made of it."""
     made_of: dict[str, tuple[str, ...]] = {scale.variable: (scale.latent,) for scale in scales().values()}
@@ -640,7 +711,8 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
     pk = gathered([part.pk for part in parts if part.pk]) if parts[0].pk else None
     values = dict(pk.values) if pk else {}
     values |= {
-        name: np.concatenate([part.solution.values[name] for part in parts]) for name in run.chain_names
+        name: np.concatenate([part.solution.values[name] for part in parts], dtype=float)
+        for name in run.chain_names
     }
     doses = [one.dose for one in run.slots]
     weights = [one.weight_kg for one in run.people]
@@ -675,20 +747,32 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
                 *(f"mechanism {name}" for name in run.parameters.mechanisms),
             ),
         ),
-        certificate=Certificate(
-            method="LSODA, relative 1e-10"
-            if is_reference
-            else f"RODAS4, {parts[0].solution.steps} steps, PK exact",
-            tolerance_relative=REFERENCE_TOLERANCE if is_reference else GRID_TOLERANCE,
-            patients_by_matrix_exponential=int(pk.by_exponential.sum()) if pk else 0,
-            patients_by_reference_solver=len(run.people) if is_reference else 0,
-        ),
+        certificate=_certificate(run, parts, int(pk.by_exponential.sum()) if pk else 0),
         warnings=(
             *notes,
             *cautions_of(run.parameters, doses, run.people),
             *cautions_about(run.plan, run.setting, run.life.taken),
         ),
         given_fraction=_given(run, parts),
+    )
+
+
+def _certificate(run: _Run, parts: Sequence[_Part], by_exponential: int) -> Certificate:
+    is_reference = run.engine == "reference"
+    errors = [part.solution.error for part in parts if part.solution.error is not None]
+    error = np.concatenate(errors) if errors else None
+    finer = sum(int(part.solution.was_finer.sum()) for part in parts if part.solution.was_finer is not None)
+    return Certificate(
+        method="LSODA, relative 1e-10"
+        if is_reference
+        else f"RODAS4, {parts[0].solution.steps} steps, PK exact",
+        tolerance_relative=REFERENCE_TOLERANCE if is_reference else TOLERANCE,
+        patients_by_matrix_exponential=by_exponential,
+        patients_by_reference_solver=len(run.people) if is_reference else 0,
+        largest_error_relative=None if error is None else float(error.max()),
+        p95_error_relative=None if error is None else float(np.quantile(error, 0.95)),
+        patients_finer=finer,
+        patients_over=0 if error is None else int((~(error <= TOLERANCE)).sum()),
     )
 
 
