@@ -98,10 +98,13 @@ Check = Annotated[
         show_default=False,
     ),
 ]
-DEFAULT_ENGINE = "c"
 Engine = Annotated[
-    str,
-    typer.Option("--engine", help="c (compiled), numpy, or reference: SciPy's LSODA, slow, one by one."),
+    str | None,
+    typer.Option(
+        "--engine",
+        help="c (compiled, the default), numpy, or reference: SciPy's LSODA, slow, one by one.",
+        show_default=False,
+    ),
 ]
 Scales = Annotated[
     str,

@@ -51,7 +51,7 @@ def simulate(
     ] = None,
     setting: options.Setting = "open",
     scales: options.Scales = "madrs",
-    engine: options.Engine = options.DEFAULT_ENGINE,
+    engine: options.Engine = None,
     check: options.Check = 0,
     mechanism: options.Mechanism = None,
     already_on: options.AlreadyOn = None,
@@ -171,7 +171,7 @@ def simulate(
                 "--compare": bool(compare),
                 "--setting": setting != "open",
                 "--scales": scales != "madrs",
-                "--engine": engine != options.DEFAULT_ENGINE,
+                "--engine": engine is not None,
                 "--check": bool(check),
                 "--mechanism": bool(mechanism),
                 "--hypertension": hypertension,
@@ -247,7 +247,7 @@ class Asked:
     is_quiet: bool = False
     with_individuals: bool = False
     setting: str = "open"
-    engine: str = options.DEFAULT_ENGINE
+    engine: str | None = None
     life: Life | None = None
     entry: Entry | None = None
     has_harms: bool = False

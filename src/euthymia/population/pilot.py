@@ -21,7 +21,7 @@ from euthymia.model.chain import FINENESS, TOLERANCE, ChainSolution
 PILOTS = 32
 PILOT_SEED = 20_261_121
 FINEST = 4.0
-CANDIDATES = (0.7, 0.85, 1.0, 1.25, 1.6, 2.2, 3.0)
+CANDIDATES = (0.6, 0.7, 0.85, 1.0, 1.25, 1.6, 2.2, 3.0)
 """Fineness of the grid, relative to the one that suits most schedules."""
 SHARE_WITHIN = 0.9
 """Share of the pilots that must lie within half the tolerance; others are solved again, finer."""

@@ -6,7 +6,7 @@ import warnings as python_warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from os import cpu_count
+from os import cpu_count, environ
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -71,7 +71,8 @@ from euthymia.population.surroundings import (
 
 Array = NDArray[np.float64]
 ENGINES = ("c", "numpy", "reference")
-DEFAULT_ENGINE = ENGINES[0]
+ENGINE_VARIABLE = "EUTHYMIA_ENGINE"
+"""Environment variable that names the engine where none is asked for; without it the first."""
 ENGINE_NAMES = {"numpy": "numpy (RODAS4)", "c": "c (RODAS4)", "reference": "reference (LSODA)"}
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
@@ -125,7 +126,7 @@ def simulate(
     quality: str = "quality_relative",
     factors: NDArray[np.float64] | None = None,
     has_mood_noise: bool | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str | None = None,
     executor: Executor | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Trajectory:
@@ -175,7 +176,7 @@ def simulate(
     engine : str
         ``c``: all patients on one grid of steps by a compiled library, each of them checked; NumPy where no
         compiler is found. ``numpy``: the same steps by NumPy, in double precision. ``reference``: SciPy's
-        LSODA, patient by patient.
+        LSODA, patient by patient. None: what ``EUTHYMIA_ENGINE`` names, else ``c``.
     executor : Executor, optional
         By default threads where there is enough to do. The result does not depend on it.
     on_done : callable, optional
@@ -345,7 +346,8 @@ def _seed(seed: object) -> int:
     return number
 
 
-def _known_engine(engine: str) -> str:
+def _known_engine(asked: str | None) -> str:
+    engine = asked or environ.get(ENGINE_VARIABLE) or ENGINES[0]
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     return engine
