@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -102,10 +103,14 @@ def test_control_c_stops_the_run_and_leaves_no_thread(executor, control_c):
     with pytest.raises(KeyboardInterrupt):
         executor.map(interrupt_the_caller, range(2_000))
     assert len(started) < 2_000
-    ours = [thread for thread in threading.enumerate() if thread.name.startswith("euthymia")]
-    for thread in ours:  # one that was being started when the signal came ends a moment later
-        thread.join(timeout=10)
-    assert not [thread for thread in ours if thread.is_alive()]
+    until = time.monotonic() + 10  # one that was being started when the signal came ends a moment later
+    while ours_left() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not ours_left()
+
+
+def ours_left():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("euthymia")]
 
 
 @every_executor
