@@ -61,7 +61,7 @@ class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
-        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "floors", "linear")),
+        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "is_linear", "linear")),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_time", "wanted_value")),
         *((name, Pointer) for name in ("recorded", "error", "peak")),
@@ -127,7 +127,7 @@ class Native:
         """
         self.sampled = []
         drives = list(self.kernel.equations.drives)
-        found, floors = [], np.full(max(len(drives), 1), -np.inf, np.float32)
+        found, is_linear = [], np.zeros(max(len(drives), 1), ctypes.c_int)
         for place, responder in enumerate(responders):
             outputs = [name for name in responder.outputs if not name.endswith(SLOPE) and name in drives]
             modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
@@ -139,7 +139,7 @@ class Native:
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
             reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
             inflows = [self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached]
-            floors[[drives.index(name) for name in outputs]] = 0.0
+            is_linear[[drives.index(name) for name in outputs]] = 1
             found.append(
                 _Linear(
                     poles=len(modes.rates),
@@ -158,7 +158,7 @@ class Native:
                     amount=self.amounts[place].ctypes.data,
                 )
             )
-        self._set("floors", floors)
+        self._set("is_linear", is_linear)
         self._hold("linear", self._array(_Linear, found))
         self.batch.linears = len(found)
 
