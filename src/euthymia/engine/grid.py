@@ -13,11 +13,11 @@ from euthymia.errors import invalid
 
 Array = NDArray[np.float64]
 
-EARLY_H = 2.2
+EARLY_H = 1.9
 """Hours after an event in which what it sets off is fast."""
-EARLY_GROWTH, LATE_GROWTH = 0.2, 0.35
+EARLY_GROWTH, LATE_GROWTH = 0.26, 0.44
 """What a pair of steps gains per hour since the event, early and later."""
-LONGEST_H = 20.0
+LONGEST_H = 14.0
 """No pair of steps is longer."""
 
 

@@ -86,6 +86,7 @@ def integrate(
     jumps: Sequence[Jump] = (),
     decisions: Sequence[Decide] = (),
     patient_count: int,
+    absent: Collection[str] = (),
     is_compiled: bool = False,
     is_checked: bool = False,
     on_progress: Callable[[float], object] | None = None,
@@ -113,6 +114,8 @@ def integrate(
         At grid points, before any jump there; they may change the drive from there on: no later value of it
         is asked for before.
     patient_count : int
+    absent : collection of str
+        Drives that are 0 all the time: equations without them are shorter.
     is_compiled : bool
         Whether a compiled library steps the patients instead of NumPy, in single precision.
     is_checked : bool
@@ -130,7 +133,7 @@ def integrate(
     grid, times = _grid(grid_h), np.asarray(times_h, float)
     _check_times(times, grid)
     values = _parameters(equations, parameters, patient_count)
-    kernel = compile_equations(equations, values)
+    kernel = compile_equations(equations, values, absent)
     start = _initial(equations, initial, patient_count)
     march = _March(kernel, values, grid, patient_count, _by_step(jumps, grid), _by_step(decisions, grid))
 

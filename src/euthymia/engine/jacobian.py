@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,11 +241,22 @@ class StepPrograms:
     outputs: Program
 
 
-def trace_step(equations: Equations, fixed: Mapping[str, Any]) -> StepPrograms:
-    """Record the programs of a step; ``fixed`` holds the parameters that are written in as constants."""
-    prepare, entries, order = _prepare(equations, fixed)
-    graph, rates = _recorded(equations, fixed)
-    observed, outputs = _recorded(equations, fixed, of_outputs=True)
+def trace_step(
+    equations: Equations, fixed: Mapping[str, Any], absent: Collection[str] = ()
+) -> StepPrograms:
+    """Record the programs of a step.
+
+    Parameters
+    ----------
+    equations : Equations
+    fixed : {name: value}
+        Parameters that are written in as constants.
+    absent : collection of str
+        Drives that are 0 all the time: what they alone decide is left out.
+    """
+    prepare, entries, order = _prepare(equations, fixed, absent)
+    graph, rates = _recorded(equations, fixed, absent)
+    observed, outputs = _recorded(equations, fixed, absent, of_outputs=True)
     if set(outputs) & set(equations.states):
         names = ", ".join(sorted(set(outputs) & set(equations.states)))
         raise invalid("outputs", must="named otherwise than the states", got=names)
@@ -274,12 +285,13 @@ def jacobian_program(equations: Equations, fixed: Mapping[str, Any]) -> Program:
 
 
 def _recorded(
-    equations: Equations, fixed: Mapping[str, Any], *, of_outputs: bool = False
+    equations: Equations, fixed: Mapping[str, Any], absent: Collection[str] = (), *, of_outputs: bool = False
 ) -> tuple[Graph, dict[str, str]]:
     """Return a graph that holds the rates or the outputs, and their names in it."""
     graph = Graph()
     state = symbols(graph, "state", equations.states, Level.STATE)
     drive = symbols(graph, "drive", equations.drives, Level.DRIVE)
+    drive.update(dict.fromkeys(absent, 0.0))
     free = [name for name in equations.parameters if name not in fixed]
     parameter = symbols(graph, "parameter", free, Level.PARAMETER)
     given = Declared("parameter", {**parameter, **fixed})
@@ -294,8 +306,10 @@ def _recorded(
     return graph, {name: lift(graph, value) for name, value in results.items()}
 
 
-def _prepare(equations: Equations, fixed: Mapping[str, Any]) -> tuple[Program, dict[Entry, str], list[int]]:
-    graph, rates = _recorded(equations, fixed)
+def _prepare(
+    equations: Equations, fixed: Mapping[str, Any], absent: Collection[str]
+) -> tuple[Program, dict[Entry, str], list[int]]:
+    graph, rates = _recorded(equations, fixed, absent)
     slopes = {name: graph.input(f"slope.{name}", Level.DRIVE) for name in equations.drives}
     diagonal = graph.input("step.diagonal", Level.STATE)
     one, zero = graph.constant(1.0), graph.constant(0.0)

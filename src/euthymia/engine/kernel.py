@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -26,27 +26,36 @@ class Kernel:
     prepare: Compiled
     solve: Compiled
     outputs: Program
+    absent: frozenset[str] = frozenset()
 
 
-def compile_equations(equations: Equations, parameters: Mapping[str, Any]) -> Kernel:
-    """Return the kernel of some equations; the same equations and constants are compiled once a process."""
+def compile_equations(
+    equations: Equations, parameters: Mapping[str, Any], absent: Collection[str] = ()
+) -> Kernel:
+    """Return the kernel of some equations; the same equations and constants are compiled once a process.
+
+    Drives that are ``absent`` count as 0.
+    """
     fixed = {
         name: value
         for name, value in parameters.items()
         if isinstance(value, Table2) or name in equations.structural
     }
-    return _compiled(equations, tuple(fixed.items()))
+    return _compiled(equations, tuple(fixed.items()), frozenset(absent))
 
 
 @lru_cache(maxsize=32)
-def _compiled(equations: Equations, fixed: tuple[tuple[str, Any], ...]) -> Kernel:
-    programs = trace_step(equations, dict(fixed))
+def _compiled(
+    equations: Equations, fixed: tuple[tuple[str, Any], ...], absent: frozenset[str]
+) -> Kernel:
+    programs = trace_step(equations, dict(fixed), absent)
     return Kernel(
         equations=equations,
         rates=compile_program(programs.rates),
         prepare=compile_program(programs.prepare),
         solve=compile_program(programs.solve),
         outputs=programs.outputs,
+        absent=absent,
     )
 
 

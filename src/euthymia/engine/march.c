@@ -428,7 +428,7 @@ static void flows_at(const Linear *one, D (*flow)[2], double time, int is_end, l
 typedef struct {
   V from[DRIVES + 1], slope_from[DRIVES + 1], curve_from[DRIVES + 1];
   V to[DRIVES + 1], slope_to[DRIVES + 1], curve_to[DRIVES + 1];
-  const int *is_linear; /* (drives) */
+  const int *kinds; /* (drives) */
 } Course;
 
 INLINE void drives_at(const Course *course, float s, float length, V *driven) {
@@ -440,7 +440,8 @@ INLINE void drives_at(const Course *course, float s, float length, V *driven) {
   const V slope_from = K(s * back * r * (1.0f + 3.0f * s) * length), slope_to = K(-cube * r * (4.0f - 3.0f * s) * length);
   const V curve_from = K(0.5f * square * back * r * length * length), curve_to = K(0.5f * cube * back * length * length);
   for (int j = 0; j < DRIVES; j++) {
-    if (!course->is_linear[j]) {
+    if (course->kinds[j] < 0) continue;
+    if (course->kinds[j] == 0) {
       V sum = FMA(course->slope_from[j], b, FMA(course->to[j], c, course->slope_to[j] * d));
       driven[j] = FMA(course->from[j], a, sum);
       continue;
@@ -551,7 +552,7 @@ typedef struct {
   long patients, steps, linears, knotted, records, all_records, first_record, wanted, tables, is_checked;
   const double *grid;
   const Given *parameters, *values, *slopes; /* drives: rows are start and end of each step */
-  const int *is_linear; /* (drives) whether a linear system gives it: then it is nowhere below 0 */
+  const int *kinds; /* (drives) -1: 0 all the time; 1: a linear system gives it, nowhere below 0; 0: another */
   const Linear *linear;
   const Given *knots; /* rows are knots, between which is a straight line */
   const int *knot_drive;
@@ -613,7 +614,9 @@ static void march_group(const Batch *batch, long first, long count) {
   for (int i = 0; i < STATES; i++) last.error_to[i] = last.error_from[i] = K(0.0f);
   if (batch->is_checked) left_over(&fine, &coarse, last.error_to);
   Course now[2], pair;
-  now[0].is_linear = now[1].is_linear = pair.is_linear = batch->is_linear;
+  now[0].kinds = now[1].kinds = pair.kinds = batch->kinds;
+  memset(now[0].from, 0, 6 * sizeof pair.from);
+  memset(now[1].from, 0, 6 * sizeof pair.from);
   V states[STATES + 1], driven[2 * DRIVES + 1], passed[PASSED], out[batch->wanted + 1], other[batch->wanted + 1];
   V error[batch->wanted + 1], peak[batch->wanted + 1];
   for (long w = 0; w < batch->wanted; w++) error[w] = peak[w] = K(0.0f);
@@ -625,6 +628,7 @@ static void march_group(const Batch *batch, long first, long count) {
     Course *course = &now[step % 2];
     const Course *before = &now[(step + 1) % 2];
     for (int j = 0; j < DRIVES; j++) {
+      if (batch->kinds[j] < 0) continue;
       course->from[j] = narrow(load_given(&batch->values[j], 2 * step, first, count));
       course->to[j] = narrow(load_given(&batch->values[j], 2 * step + 1, first, count));
       course->slope_from[j] = narrow(load_given(&batch->slopes[j], 2 * step, first, count));

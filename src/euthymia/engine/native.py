@@ -61,7 +61,7 @@ class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
-        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "is_linear", "linear")),
+        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "kinds", "linear")),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_time", "wanted_value")),
         *((name, Pointer) for name in ("recorded", "error", "peak")),
@@ -127,9 +127,10 @@ class Native:
         """
         self.sampled = []
         drives = list(self.kernel.equations.drives)
-        found, is_linear = [], np.zeros(max(len(drives), 1), ctypes.c_int)
+        found = []
+        kinds = np.array([-1 if name in self.kernel.absent else 0 for name in drives] or [0], ctypes.c_int)
         for place, responder in enumerate(responders):
-            outputs = [name for name in responder.outputs if not name.endswith(SLOPE) and name in drives]
+            outputs = [name for name in responder.outputs if name in drives and name not in self.kernel.absent]
             modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
             lost = loses_digits(responder)
             if lost.any():
@@ -139,7 +140,7 @@ class Native:
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
             reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
             inflows = [self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached]
-            is_linear[[drives.index(name) for name in outputs]] = 1
+            kinds[[drives.index(name) for name in outputs]] = 1
             found.append(
                 _Linear(
                     poles=len(modes.rates),
@@ -158,7 +159,7 @@ class Native:
                     amount=self.amounts[place].ctypes.data,
                 )
             )
-        self._set("is_linear", is_linear)
+        self._set("kinds", kinds)
         self._hold("linear", self._array(_Linear, found))
         self.batch.linears = len(found)
 
@@ -200,7 +201,7 @@ class Native:
         values, slopes = (dict(one) for one in drive.outside(times, is_left=is_left))
         for responder, lost in self.sampled:
             found = responder(times)
-            for name in found.keys() & set(drives):
+            for name in (found.keys() & set(drives)) - self.kernel.absent:
                 values[name] = _scattered(np.maximum(found[name], 0.0), lost)
                 slopes[name] = _scattered(found[name + SLOPE], lost)
         self._set("grid", grid)

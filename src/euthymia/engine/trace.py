@@ -146,6 +146,11 @@ def _where(graph: Graph, condition: str, a: str, b: str) -> str | None:
     return None
 
 
+def _hill(graph: Graph, u: str, half: str, exponent: str) -> str | None:
+    del half, exponent
+    return graph.constant(0.0) if graph.constants.get(u, 1.0) <= 0.0 else None
+
+
 _RULES: dict[str, Any] = {
     "add": _add,
     "subtract": _subtract,
@@ -153,6 +158,7 @@ _RULES: dict[str, Any] = {
     "divide": _divide,
     "negative": _negative,
     "where": _where,
+    "hill": _hill,
 }
 
 

@@ -73,6 +73,13 @@ class CourseDrive:
             values[name], slopes[name] = values[name] + swing, slopes[name] + slope
         return values | of_drugs, slopes | drug_slopes
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether there is more than ketamine and swings of mood: any of ``wiring.BESIDE``."""
+        course = self.course
+        given = {name for _, respond in self.drugs for name in respond.outputs}
+        return bool(course.pulses or course.events or given & set(wiring.BESIDE))
+
     def linear(self) -> list[Responder]:
         """Return the drugs as responses of linear systems."""
         return [respond for _, respond in self.drugs]
@@ -100,16 +107,12 @@ class CourseDrive:
             values[name] = slopes[name] = np.zeros(len(times_h))
         return values, slopes
 
-    def starts_h(self) -> list[float]:
-        """Return when doses are given and when what they bring starts, where that is the same for all."""
+    def inputs_h(self) -> list[tuple[float, float]]:
+        """Return when inputs start and end, the earliest start and the latest end of those that differ."""
         inputs = [one for given, _ in self.drugs for one in given]
-        given = [float(one.start_h) for one in inputs]
-        return given + [float(one.start_h + one.lag_h) for one in inputs if np.ndim(one.lag_h) == 0]
-
-    def ends_h(self) -> list[float]:
-        """Return when what is absorbed ends, where that is the same for all patients."""
-        ends = [one.start_h + one.lag_h + one.duration_h for given, _ in self.drugs for one in given]
-        return [float(end) for end in ends if np.ndim(end) == 0]
+        starts = [np.asarray(one.start_h + one.lag_h, float) for one in inputs]
+        ends = [start + one.duration_h for start, one in zip(starts, inputs, strict=True)]
+        return [(float(start.min()), float(end.max())) for start, end in zip(starts, ends, strict=True)]
 
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         values: dict[str, Array] = {}

@@ -80,6 +80,19 @@ DRIVES = (
     "mood_noise_logit",
 )
 """What comes from outside as a function of time: drugs at their sites, therapy, care, life, chance."""
+BESIDE = (
+    "r_ketamine_site_umol_per_L",
+    "r_hydroxynorketamine_site_umol_per_L",
+    "midazolam_site_umol_per_L",
+    "anaesthesia_fraction",
+    "learning_relative",
+    "preparation_fraction",
+    "occupancy_fraction",
+    "care_fraction",
+    "extra_stress_relative",
+    "extra_inflammation_relative",
+)
+"""Drives of which a course of ketamine alone has none: the equations without them are a shorter program."""
 CIRCUIT_TABLE = "circuit.gain_table"
 STRUCTURAL = (
     "receptor.trapping_share_fraction",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -21,21 +22,35 @@ from euthymia.model.chain import FINENESS, TOLERANCE, ChainSolution
 PILOTS = 32
 PILOT_SEED = 20_261_121
 FINEST = 4.0
-CANDIDATES = (0.6, 0.7, 0.85, 1.0, 1.25, 1.6, 2.2, 3.0)
+CANDIDATES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 2.0, 2.5, 3.0)
 """Fineness of the grid, relative to the one that suits most schedules."""
-SHARE_WITHIN = 0.9
-"""Share of the pilots that must lie within half the tolerance; others are solved again, finer."""
+SHARE_OF_TOLERANCE = 0.8
+"""Every pilot must lie within this share of the tolerance; of the caller's patients, who exceeds it is re-run."""
 SMALLEST_SCALE = 1e-9
 """What an observable that stays at 0 in all pilots is held against."""
+SMALLEST_ESTIMATE = 1e-6
+"""An estimate below single precision says nothing."""
 _CODE = ("mechanism", "engine", "model", "data/parameters", "data/mechanisms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The fineness of a schedule's grid, and each observable's own scale: its largest size in the pilots."""
+    """What a schedule's pilots have shown.
+
+    Parameters
+    ----------
+    fineness : float
+        Of the grid.
+    scales : {name: number}
+        Each observable's own scale, its largest size in the pilots, over ``safety``.
+    safety : float
+        How many times larger the pilots' errors are than the check of half steps says, at most 1 in 10
+        of them: the check looks at the ends of pairs of steps only, and between these errors are larger.
+    """
 
     fineness: float
     scales: Mapping[str, float]
+    safety: float = 1.0
 
 
 def calibrated(key: object, solve: Callable[[float], ChainSolution]) -> Calibration:
@@ -52,10 +67,9 @@ def calibrated(key: object, solve: Callable[[float], ChainSolution]) -> Calibrat
 
     def find() -> str:
         found = _find(solve)
-        return json.dumps({"fineness": found.fineness, "scales": dict(found.scales)})
+        return json.dumps(asdict(found))
 
-    document = json.loads(_kept(digest, find))
-    return Calibration(fineness=document["fineness"], scales=document["scales"])
+    return Calibration(**json.loads(_kept(digest, find)))
 
 
 _known: dict[str, str] = {}
@@ -77,16 +91,22 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     }
     for fineness in CANDIDATES:
         found = solve(fineness)
-        error = np.max(
-            [
-                np.abs(found.values[name] - right).max(axis=1, initial=0.0) / scales[name]
-                for name, right in finest.values.items()
-            ],
-            axis=0,
+        error = _largest(
+            {name: np.abs(found.values[name] - right).max(axis=1) for name, right in finest.values.items()},
+            scales,
         )
-        if np.quantile(error, SHARE_WITHIN) <= 0.5 * TOLERANCE:
-            return Calibration(fineness=fineness, scales=scales)
-    return Calibration(fineness=FINEST, scales=scales)
+        if fineness == CANDIDATES[-1] or error.max() <= SHARE_OF_TOLERANCE * TOLERANCE:
+            break
+    estimate = _largest({name: one.difference / 15.0 for name, one in (found.check or {}).items()}, scales)
+    safety = max(1.0, float(np.quantile(error / np.maximum(estimate, SMALLEST_ESTIMATE), 0.9)))
+    return Calibration(
+        fineness=fineness, scales={name: one / safety for name, one in scales.items()}, safety=safety
+    )
+
+
+def _largest(errors: Mapping[str, Any], scales: Mapping[str, float]) -> Any:
+    """Return each patient's largest error relative to the scales, (P,)."""
+    return np.max([one / scales[name] for name, one in errors.items()], axis=0)
 
 
 @cache
