@@ -11,6 +11,7 @@ is not enough by matrix exponentials (slower, same answer).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import factorial
 from typing import Any, NamedTuple
 
@@ -150,11 +151,23 @@ class Responder:
     def __init__(self, system: LinearSystem, inputs: Sequence[Input], outputs: Outputs) -> None:
         self.system, self.inputs, self.outputs = system, inputs, outputs
         self.terms = {name: _terms_by_input(system, inputs, one, False) for name, one in outputs.items()}
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.lost = {name: _loses_digits(system, one) for name, one in self.terms.items()}
-        self.anywhere = _any_of(self.lost, system.patient_count)
-        self.finer = self._finer() if self.anywhere.any() else None
         self.reached_h = np.inf
+
+    @cached_property
+    def lost(self) -> dict[str, NDArray[np.bool_]]:
+        """Who loses too many digits of each output in the modal solution, (P,)."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return {name: _loses_digits(self.system, one) for name, one in self.terms.items()}
+
+    @cached_property
+    def anywhere(self) -> NDArray[np.bool_]:
+        """Who does so of any output, (P,)."""
+        return _any_of(self.lost, self.system.patient_count)
+
+    @cached_property
+    def finer(self) -> Responder | None:
+        """The same in extended precision for those."""
+        return self._finer() if self.anywhere.any() else None
 
     def _finer(self) -> Responder | None:
         """Return the patients who lose digits in extended precision; None where they are in it already."""

@@ -324,7 +324,8 @@ typedef struct {
   int first_mode, last_mode, is_shared, is_bolus;
 } Inflow;
 
-/* Outputs are sums of weight x mode. Modes of one pole lie side by side by ascending power of time. */
+/* Outputs are sums of weight x mode: values of all drives given, then their slopes, then the slopes of these. Modes
+   of one pole lie side by side by ascending power of time. */
 typedef struct {
   long poles, modes, terms, outputs, inflows;
   const double *rate;   /* (poles, patients) */
@@ -653,14 +654,15 @@ static void march_group(const Batch *batch, long first, long count) {
       course->slope_to[drive] += narrow(gain);
       knot_time += batch->knot_count[j];
     }
-    const int is_new_length = length != known_length;
-    known_length = length;
+    const int is_new_length = fabs(length - known_length) > CLOSEST_H * length;
+    known_length = is_new_length ? length : known_length;
     for (long s = 0, mode = 0, pole = 0, term = 0, output = 0; s < batch->linears; s++) {
       const Linear *one = &batch->linear[s];
-      int is_new = is_first; /* whether what holds at the start differs from what held before */
+      int is_new = is_first, is_flowing = 0; /* whether what holds at the start differs from what held before */
       for (long j = 0; j < one->inflows; j++) {
         const Inflow *in = &one->inflow[j];
         is_new |= fabs(in->opens - from) < CLOSEST_H || fabs(in->closes - from) < CLOSEST_H;
+        is_flowing |= !in->is_bolus && in->opens < to && in->closes > from;
         if (!(in->is_bolus && in->is_shared && fabs(in->opens - from) < CLOSEST_H)) continue;
         const W amount = load_given(&in->amount, 0, first, count); /* given at once to all when the step begins */
         for (int m = in->first_mode; m < in->last_mode; m++)
@@ -689,7 +691,7 @@ static void march_group(const Batch *batch, long first, long count) {
             add_inflow(one, in, z + mode, rate + pole, from, to, first, count);
           }
         }
-        flows_at(one, flow, end ? to : from, end, first, count);
+        if (is_flowing) flows_at(one, flow, end ? to : from, end, first, count);
         for (long o = 0; o < one->outputs; o++) {
           D low = KD(0.0), high = KD(0.0);
           for (long t = one->first_term[o]; t < one->first_term[o + 1]; t++) {
@@ -700,28 +702,21 @@ static void march_group(const Batch *batch, long first, long count) {
           found[output + o][0] = low;
           found[output + o][1] = high;
         }
-        for (long o = 0; o < one->outputs; o += 2) { /* a value, then its slope */
-          const int drive = one->drive_of_output[o / 2];
-          D curve[2] = {KD(0.0), KD(0.0)};
-          for (long t = one->first_term[o + 1]; t < one->first_term[o + 2]; t++) {
-            const int m = one->mode_of_term[t];
-            for (int h = 0; h < 2; h++) {
-              D change = flow[m][h] - z[mode + m][h] * rate[pole + one->pole_of_mode[m]][h];
-              if (one->power_of_mode[m]) change = change + z[mode + m - 1][h];
-              curve[h] = FMAD(weight[term + t][h], change, curve[h]);
-            }
-          }
-          const W bend = {{curve[0], curve[1]}};
-          const W value = {{found[output + o][0], found[output + o][1]}};
-          const W slope = {{found[output + o + 1][0], found[output + o + 1][1]}};
-          (end ? course->to : course->from)[drive] += larger(K(0.0f), narrow(value));
-          (end ? course->slope_to : course->slope_from)[drive] += narrow(slope);
-          (end ? course->curve_to : course->curve_from)[drive] = narrow(bend);
+        const long given = one->outputs / 3;
+        for (long o = 0; o < given; o++) {
+          const D *value = found[output + o], *slope = found[output + given + o], *curve = found[output + 2 * given + o];
+          D more[2] = {curve[0], curve[1]}; /* by what flows in */
+          for (long t = one->first_term[given + o]; is_flowing && t < one->first_term[given + o + 1]; t++)
+            for (int h = 0; h < 2; h++) more[h] = FMAD(weight[term + t][h], flow[one->mode_of_term[t]][h], more[h]);
+          const int drive = one->drive_of_output[o];
+          (end ? course->to : course->from)[drive] += larger(K(0.0f), narrow((W){{value[0], value[1]}}));
+          (end ? course->slope_to : course->slope_from)[drive] += narrow((W){{slope[0], slope[1]}});
+          (end ? course->curve_to : course->curve_from)[drive] = narrow((W){{more[0], more[1]}});
         }
       }
       if (!is_new)
-        for (long o = 0; o < one->outputs; o += 2) {
-          const int drive = one->drive_of_output[o / 2];
+        for (long o = 0; o < one->outputs / 3; o++) {
+          const int drive = one->drive_of_output[o];
           course->from[drive] = before->to[drive];
           course->slope_from[drive] = before->slope_to[drive];
           course->curve_from[drive] = before->curve_to[drive];

@@ -80,6 +80,29 @@ def modes_of(responder: Responder, outputs: Sequence[str]) -> Modes:
     )
 
 
+def with_slopes(modes: Modes, of: Sequence[int]) -> Modes:
+    """Return modes with more outputs: the slopes of some, but for what flows in meanwhile.
+
+    A mode t^p / p! exp(-rate t) changes by -rate times itself and by the mode of the power below.
+    """
+    terms, weights = list(modes.terms), list(modes.weights)
+    for at, output in enumerate(of):
+        by_mode: dict[int, Array] = {}
+        for (own, mode), weight in zip(modes.terms, modes.weights, strict=True):
+            if own != output:
+                continue
+            by_mode[mode] = by_mode.get(mode, 0.0) - weight * modes.rates[modes.modes[mode].pole]
+            if modes.modes[mode].power:
+                by_mode[mode - 1] = by_mode.get(mode - 1, 0.0) + weight
+        terms += [(len(modes.outputs) + at, mode) for mode in by_mode]
+        weights += by_mode.values()
+    return modes._replace(
+        terms=terms,
+        weights=_stacked(weights, modes.rates.shape[1]),
+        outputs=[*modes.outputs, *(f"slope of {modes.outputs[output]}" for output in of)],
+    )
+
+
 def _stacked(rows: Sequence[Array], count: int) -> Array:
     return np.ascontiguousarray(np.stack(rows), float) if rows else np.zeros((0, count))
 

@@ -20,7 +20,7 @@ from euthymia.engine.jacobian import StepPrograms
 from euthymia.engine.kernel import Kernel
 from euthymia.engine.linear import Input, Responder
 from euthymia.engine.lower import lower
-from euthymia.engine.modal import loses_digits, modes_of, nodes_reached, span_of
+from euthymia.engine.modal import loses_digits, modes_of, nodes_reached, span_of, with_slopes
 from euthymia.engine.rosenbrock import RODAS4
 from euthymia.engine.table import Table2
 
@@ -131,7 +131,8 @@ class Native:
         kinds = np.array([-1 if name in self.kernel.absent else 0 for name in drives] or [0], ctypes.c_int)
         for place, responder in enumerate(responders):
             outputs = [name for name in responder.outputs if name in drives and name not in self.kernel.absent]
-            modes = modes_of(responder, [one for name in outputs for one in (name, name + SLOPE)])
+            modes = modes_of(responder, [*outputs, *(name + SLOPE for name in outputs)])
+            modes = with_slopes(modes, range(len(outputs), 2 * len(outputs)))
             lost = loses_digits(responder)
             if lost.any():
                 modes.weights[:, lost] = 0.0
@@ -146,7 +147,7 @@ class Native:
                     poles=len(modes.rates),
                     modes=len(modes.modes),
                     terms=len(modes.terms),
-                    outputs=2 * len(outputs),
+                    outputs=3 * len(outputs),
                     inflows=len(inflows),
                     rate=self._pointer(modes.rates),
                     weight=self._pointer(modes.weights),
@@ -154,7 +155,7 @@ class Native:
                     power_of_mode=self._pointer(_whole(mode.power for mode in modes.modes)),
                     mode_of_term=self._pointer(_whole(mode for _, mode in modes.terms)),
                     drive_of_output=self._pointer(_whole(drives.index(name) for name in outputs)),
-                    first_term=self._pointer(_whole(np.searchsorted(of_output, range(2 * len(outputs) + 1)))),
+                    first_term=self._pointer(_whole(np.searchsorted(of_output, range(3 * len(outputs) + 1)))),
                     inflow=ctypes.addressof(self._array(_Inflow, inflows)),
                     amount=self.amounts[place].ctypes.data,
                 )

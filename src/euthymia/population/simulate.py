@@ -21,6 +21,7 @@ from euthymia.dosing.limits import horizon
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.order import Dose, Order, TherapySession
 from euthymia.dosing.regimen import Regimen
+from euthymia.engine.draws import use_compiled_draws
 from euthymia.engine.equations import SolveFailedError
 from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError, invalid, unknown
 from euthymia.mechanism.symptoms.scales import expected
@@ -196,6 +197,9 @@ def simulate(
     >>> bool(course["madrs_points"][0, 1] < course["madrs_points"][0, 0])
     True
     """
+    engine = _known_engine(engine)
+    if engine == "c":
+        use_compiled_draws()
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, numbers = people_of(patients, patient)
@@ -238,7 +242,7 @@ def simulate(
         omit=frozenset(omit),
         quality=quality,
         midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
-        engine=_known_engine(engine),
+        engine=engine,
         is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
         slots=slots,
         factors=_checked_factors(factors, len(people), len(slots)),
@@ -719,7 +723,6 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
     doses = [one.dose for one in run.slots]
     weights = [one.weight_kg for one in run.people]
     nothing = np.full(len(run.people), np.nan)
-    is_reference = run.engine == "reference"
     engine = ENGINE_NAMES["numpy" if _not_compiled(parts) else run.engine]
     return Trajectory(
         times_h=run.times_h,
