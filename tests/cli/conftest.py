@@ -1,7 +1,6 @@
 """Settings of the tests of the command line."""
 
 import pytest
-
 from tests.cli.commands import command  # noqa: F401 - a fixture
 
 

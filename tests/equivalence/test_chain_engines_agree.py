@@ -15,8 +15,8 @@ from tests.standard.assembled import INFUSION, MECHANISMS, assemble, typical, wi
 
 from euthymia import simulate
 from euthymia.model.chain import FINENESS
-from euthymia.model.course import Pulse
 from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
+from euthymia.model.course import Pulse
 from euthymia.population.simulate import Life
 from euthymia.population.surroundings import Taken
 

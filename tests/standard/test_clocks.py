@@ -9,8 +9,8 @@ from tests.standard.assembled import INFUSION, madrs_change, with_
 
 from euthymia import simulate
 from euthymia.dosing.regimen import single
-from euthymia.model.trajectory import Trajectory
 from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
+from euthymia.model.trajectory import Trajectory
 from euthymia.population.summary import peak_of_session
 
 pytestmark = pytest.mark.slow

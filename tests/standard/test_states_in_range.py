@@ -25,11 +25,11 @@ from euthymia.dosing.regimen import single
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
 from euthymia.model.chain import TABLE_PATH
+from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
 from euthymia.model.course import Pulse
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.patient import Patient
 from euthymia.population.settings import find_setting, settings
-from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
 from euthymia.population.simulate import Life
 from euthymia.tables import read_array
 

@@ -1,8 +1,8 @@
 """Program -> C functions over lanes: what a line of biology becomes before a compiler sees it.
 
-A node becomes one line, such as ``const V v17 = v12 * v3;``, where ``V`` holds LANES patients side by side. A
-product that is only added to something becomes one fused multiply-add, so that the same bits come out of every
-width: the compiler itself is told to fuse nothing.
+A node becomes one line, such as ``const V v17 = v12 * v3;``, where ``V`` holds LANES patients side by side.
+A product that is only added to something becomes one fused multiply-add, so that the same bits come out of
+every width: the compiler itself is told to fuse nothing.
 """
 
 from __future__ import annotations
@@ -41,18 +41,14 @@ def c_functions(lowered: Lowered, tables: Mapping[str, int]) -> str:
     """
     kept, passed = lowered.kept, lowered.passed
     programs = {"rates_at": lowered.rates, "prepare_at": lowered.prepare, "observe_at": lowered.outputs}
-    of_parameters, of_drives = (
-        _inputs(programs.values(), level) for level in (Level.PARAMETER, Level.DRIVE)
-    )
+    of_parameters, of_drives = (_inputs(programs.values(), level) for level in (Level.PARAMETER, Level.DRIVE))
     states = _inputs(programs.values(), Level.STATE)
     writer = _Writer(programs.values(), tables, lowered.levels)
     parts = [
         _sizes({"KEPT": kept, "PASSED": passed}),
+        writer.function("once", {"parameters": of_parameters}, lowered.once, {name: name for name in kept}),
         writer.function(
-            "once", {"parameters": of_parameters}, lowered.once, dict(zip(kept, kept, strict=True))
-        ),
-        writer.function(
-            "along", {"kept": kept, "drives": of_drives}, lowered.along, dict(zip(passed, passed, strict=True))
+            "along", {"kept": kept, "drives": of_drives}, lowered.along, {name: name for name in passed}
         ),
     ]
     for name, program in programs.items():
@@ -65,16 +61,6 @@ def c_functions(lowered: Lowered, tables: Mapping[str, int]) -> str:
     solved = {"states": _inputs([lowered.solve], Level.STATE)}
     parts.append(solve.function("solve_at", solved, lowered.solve.nodes, lowered.solve.outputs))
     return "\n".join(parts)
-
-
-def drive_names(lowered: Lowered) -> tuple[str, ...]:
-    """Return the inputs that drives and their slopes give, in the order of the array that is read."""
-    return _inputs([lowered.rates, lowered.prepare, lowered.outputs], Level.DRIVE)
-
-
-def state_names(lowered: Lowered) -> tuple[str, ...]:
-    """Return the inputs of the level of states, in the order of the array that is read."""
-    return _inputs([lowered.rates, lowered.prepare, lowered.outputs], Level.STATE)
 
 
 def parameter_names(lowered: Lowered) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Standard normal draws by a compiled library: the same bits as :mod:`euthymia.streams`, about ten times faster."""
+"""Standard normal draws by a compiled library: the same bits as :mod:`euthymia.streams`, sooner."""
 
 from __future__ import annotations
 

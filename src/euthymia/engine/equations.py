@@ -80,9 +80,7 @@ class PartedDrive(Drive, Protocol):
         """Return what is piecewise linear, by drive; it bends on grid points."""
         ...
 
-    def outside(
-        self, times_h: Array, *, is_left: Flags
-    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    def outside(self, times_h: Array, *, is_left: Flags) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         """Return values and slopes of all the rest; a drive left out is 0."""
         ...
 

@@ -241,9 +241,7 @@ class StepPrograms:
     outputs: Program
 
 
-def trace_step(
-    equations: Equations, fixed: Mapping[str, Any], absent: Collection[str] = ()
-) -> StepPrograms:
+def trace_step(equations: Equations, fixed: Mapping[str, Any], absent: Collection[str] = ()) -> StepPrograms:
     """Record the programs of a step.
 
     Parameters

@@ -45,9 +45,7 @@ def compile_equations(
 
 
 @lru_cache(maxsize=32)
-def _compiled(
-    equations: Equations, fixed: tuple[tuple[str, Any], ...], absent: frozenset[str]
-) -> Kernel:
+def _compiled(equations: Equations, fixed: tuple[tuple[str, Any], ...], absent: frozenset[str]) -> Kernel:
     programs = trace_step(equations, dict(fixed), absent)
     return Kernel(
         equations=equations,

@@ -83,9 +83,7 @@ def _of_level(
     return tuple(node for node in reachable(graph.nodes, wanted) if levels[node.name] == level)
 
 
-def _read_later(
-    programs: tuple[Program, ...], levels: Mapping[str, Level], level: Level
-) -> tuple[str, ...]:
+def _read_later(programs: tuple[Program, ...], levels: Mapping[str, Level], level: Level) -> tuple[str, ...]:
     """Return the values of a level, inputs included, that later levels or the results read."""
     return tuple(dict.fromkeys(name for one in programs for name in one.surviving(level)))
 

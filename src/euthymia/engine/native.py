@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.engine import build
-from euthymia.engine.c_source import c_functions, drive_names, parameter_names, state_names
+from euthymia.engine.c_source import c_functions, parameter_names
 from euthymia.engine.equations import Array, Knots, PartedDrive
 from euthymia.engine.grid import CLOSEST_H, INSIDE_H
 from euthymia.engine.jacobian import StepPrograms
@@ -62,7 +62,8 @@ class _Batch(ctypes.Structure):
         *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
         *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "kinds", "linear")),
-        *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time", "table", "y", "y_coarse")),
+        *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time")),
+        *((name, Pointer) for name in ("table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_time", "wanted_value")),
         *((name, Pointer) for name in ("recorded", "error", "peak")),
     )
@@ -109,7 +110,7 @@ class Native:
         values = (*kernel.equations.states, *kernel.outputs.outputs)
         self._set("wanted_value", np.array([values.index(name) for name in wanted], ctypes.c_int))
         self.batch.is_checked = int(is_checked)
-        names = _names(kernel)[0]
+        names = _names(kernel)
         self._set_given("parameters", [_row(parameters[name]) for name in names])
         coefficients = [np.ascontiguousarray(table.coefficients, np.float32) for table in tables]
         self.held += coefficients
@@ -127,10 +128,10 @@ class Native:
         """
         self.sampled = []
         drives = list(self.kernel.equations.drives)
-        found = []
-        kinds = np.array([-1 if name in self.kernel.absent else 0 for name in drives] or [0], ctypes.c_int)
+        found, absent = [], self.kernel.absent
+        kinds = np.array([-1 if name in absent else 0 for name in drives] or [0], ctypes.c_int)
         for place, responder in enumerate(responders):
-            outputs = [name for name in responder.outputs if name in drives and name not in self.kernel.absent]
+            outputs = [name for name in responder.outputs if name in drives and name not in absent]
             modes = modes_of(responder, [*outputs, *(name + SLOPE for name in outputs)])
             modes = with_slopes(modes, range(len(outputs), 2 * len(outputs)))
             lost = loses_digits(responder)
@@ -140,7 +141,9 @@ class Native:
             if place == len(self.amounts):
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
             reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
-            inflows = [self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached]
+            inflows = [
+                self._inflow(one, reached[one.node]) for one in responder.inputs if one.node in reached
+            ]
             kinds[[drives.index(name) for name in outputs]] = 1
             found.append(
                 _Linear(
@@ -217,7 +220,8 @@ class Native:
         self._set("knot_time", np.concatenate([*(one.times_h for one in known.values()), np.zeros(0)]))
         self._set("record_time", np.ascontiguousarray(times_h, float))
         one = self.batch
-        one.steps, one.knotted, one.records, one.first_record = len(grid) - 1, len(known), len(times_h), self.done
+        one.steps, one.knotted = len(grid) - 1, len(known)
+        one.records, one.first_record = len(times_h), self.done
         one.y, one.recorded = self.y.ctypes.data, self.recorded.ctypes.data
         one.error, one.peak = self.error.ctypes.data, self.peak.ctypes.data
         one.y_coarse = None if self.y_coarse is None else self.y_coarse.ctypes.data
@@ -318,10 +322,9 @@ def _lowered(kernel: Kernel) -> Any:
     )
 
 
-def _names(kernel: Kernel) -> tuple[list[str], tuple[str, ...]]:
-    """Return the parameters by name, and the inputs that drives and slopes give, in the order handed over."""
-    lowered = _lowered(kernel)
-    return [name.removeprefix("parameter.") for name in parameter_names(lowered)], drive_names(lowered)
+def _names(kernel: Kernel) -> list[str]:
+    """Return the parameters by name in the order in which they are handed over."""
+    return [name.removeprefix("parameter.") for name in parameter_names(_lowered(kernel))]
 
 
 def c_kernel(kernel: Kernel, width: int) -> tuple[str, tuple[Table2, ...]]:
@@ -339,16 +342,13 @@ def c_kernel(kernel: Kernel, width: int) -> tuple[str, tuple[Table2, ...]]:
 def _constants(kernel: Kernel, width: int) -> list[str]:
     """Return the sizes of a kernel and the coefficients of the method as lines of C."""
     states, stages, drives = len(kernel.equations.states), len(RODAS4.nodes), len(kernel.equations.drives)
-    names = [f"state.{name}" for name in kernel.equations.states]
-    if list(state_names(_lowered(kernel)))[:states] != names:
-        raise RuntimeError("states are not in the order of the equations")
     sizes = {
         "LANES": width,
         "STATES": states,
         "STAGES": stages,
         "DRIVES": drives,
         "FACTORS": len(kernel.prepare.program.outputs) - 2 * states,
-        "PARAMETERS": len(_names(kernel)[0]),
+        "PARAMETERS": len(_names(kernel)),
         "OUTPUTS": len(kernel.outputs.outputs),
         "CLOSEST_H": CLOSEST_H,
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.engine.build import BuildError
-from euthymia.engine.equations import Equations, Jump
+from euthymia.engine.equations import Equations, Jump, Knots
 from euthymia.engine.grid import Event, make_grid
 from euthymia.engine.integrate import Check, integrate
 from euthymia.engine.maths import NUMPY
@@ -36,9 +36,9 @@ TOLERANCE = 1e-4
 FINER = (2.0, 4.0, 8.0)
 """How much finer the grid is at each further try."""
 AFTER_START_H, AFTER_END_H, AFTER_BOLUS_H, AFTER_OTHER_H, AFTER_BEND_H = 0.06, 0.045, 0.025, 2.0, 6.0
-"""Length of the first two steps after an input starts or ends, after one that is given at once, after anything
-else that happens, and after a day on which life and mood bend. Found by search over eight schedules, so that nine
-of ten patients stay within 6e-5 of a grid four times finer."""
+"""Length of the first two steps after an input starts or ends, after one that is given at once, after
+anything else that happens, and after a day on which life and mood bend. Found by search over eight
+schedules, so that nine of ten patients stay within 6e-5 of a grid four times finer."""
 GAMMA_KNOTS = 81
 """Knots a side of the table of the gamma index, which is uncalibrated."""
 TABLE_PATH = "tables/circuit_gain.npy"
@@ -207,7 +207,7 @@ class _Problem:
             NUMPY,
             values,
             is_well=self.is_well,
-            mood_noise_logit=0.0 if swings is None else piecewise(swings, np.array([self.start_h]))[0][..., 0],
+            mood_noise_logit=_at(swings, self.start_h),
             occupancy_fraction=self.course.adapted_occupancy_fraction,
         )
         values |= start
@@ -248,6 +248,10 @@ class _Problem:
             on_progress=on_progress,
         )
         return ChainSolution(found.values, found.steps, drive.factors, check=found.check)
+
+
+def _at(swings: Knots | None, time_h: float) -> Any:
+    return 0.0 if swings is None else piecewise(swings, np.array([time_h]))[0][..., 0]
 
 
 def _with_finer(
@@ -297,7 +301,7 @@ def _each_by_reference(problem: _Problem, on_progress: Callable[[float], object]
 
 
 def _by_reference(problem: _Problem) -> tuple[dict[str, Array], int]:
-    """Solve one patient with SciPy, restarting at every event; return values (1, T) and how many stretches."""
+    """Solve one patient with SciPy, restarting at every event; return values (1, T) and the stretches."""
     from euthymia.engine.reference_ode import integrate_by_scipy
 
     drive, given, first = problem.begin()
@@ -382,9 +386,7 @@ def _events(course: Course, drive: CourseDrive) -> list[Event]:
 
 
 def _jumps(course: Course) -> list[tuple[float, Callable[..., Any]]]:
-    found: list[tuple[float, Callable[..., Any]]] = [
-        (time, wiring.at_session) for time in course.sessions_h
-    ]
+    found: list[tuple[float, Callable[..., Any]]] = [(time, wiring.at_session) for time in course.sessions_h]
     found += [(time, wiring.at_ect) for time in course.ect_h]
     found += [(time, wiring.at_antidepressant) for time in course.contacts_h]
     for visit in course.visits:

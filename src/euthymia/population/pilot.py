@@ -1,7 +1,7 @@
 """The grid of a schedule, calibrated on a fixed pilot cohort, and what errors are held against.
 
-The cohort is keyed by nothing but its own seed: never the caller's patients, so that a patient's numbers do not
-depend on the company. What it found is kept in the cache by a digest of the model and the schedule.
+The cohort is keyed by nothing but its own seed: never the caller's patients, so that a patient's numbers do
+not depend on the company. What it found is kept in the cache by a digest of the model and the schedule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FINEST = 4.0
 CANDIDATES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 2.0, 2.5, 3.0)
 """Fineness of the grid, relative to the one that suits most schedules."""
 SHARE_OF_TOLERANCE = 0.8
-"""Every pilot must lie within this share of the tolerance; of the caller's patients, who exceeds it is re-run."""
+"""Every pilot lies within this share of the tolerance; of the caller's patients, who exceeds it is re-run."""
 SMALLEST_SCALE = 1e-9
 """What an observable that stays at 0 in all pilots is held against."""
 SMALLEST_ESTIMATE = 1e-6
@@ -86,9 +86,10 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     if finest.check is None:  # not compiled: NumPy takes the steps, on the usual grid
         return Calibration(fineness=FINENESS, scales={})
     scales = {
-        name: max(float(np.abs(values).max(initial=0.0)), float(finest.check[name].size.max()), SMALLEST_SCALE)
+        name: max(float(np.abs(values).max()), float(finest.check[name].size.max()), SMALLEST_SCALE)
         for name, values in finest.values.items()
     }
+    fineness, error, found = 1.0, np.zeros(PILOTS), finest
     for fineness in CANDIDATES:
         found = solve(fineness)
         error = _largest(
