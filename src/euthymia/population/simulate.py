@@ -197,73 +197,37 @@ def simulate(
     >>> bool(course["madrs_points"][0, 1] < course["madrs_points"][0, 0])
     True
     """
-    engine = _known_engine(engine)
-    if engine == "c":
-        use_compiled_draws()
-    plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
-    chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
-    people, numbers = people_of(patients, patient)
-    surroundings = find_setting(setting)
-    for part in omit:
-        if part not in PARTS:
-            raise unknown("part", part, PARTS)
-    wanted = None if times_h is None else checked_times(times_h)
-    life = life or Life()
-    start_h, horizon_h = _span(plan, days, wanted, life)
-    slots = _slots(plan, people)
-    if slots:
-        check_doses(chosen, [one.dose for one in slots])
-    check_covariates(chosen, people)
-    if has_mood_noise and numbers is None:
-        raise invalid("has_mood_noise", must="used with virtual patients", got="one typical patient")
-    if life.has_events and numbers is None:
-        raise invalid(
-            "events of life",
-            must="used with virtual patients",
-            got="one typical patient",
-            cure="Give 'patients'.",
-        )
-    if entry is not None:
-        if life.is_well:
-            raise invalid("entry", must="used with people who start in the episode", got="a well start")
-        has_swings = has_mood_noise is not False
-        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h, has_swings=has_swings)
-    pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])
-    run = _Run(
-        plan=plan,
-        parameters=chosen,
-        people=people,
-        numbers=numbers,
-        seed=_seed(seed),
-        setting=surroundings,
+    run = prepare(
+        regimen,
+        patients=patients,
+        patient=patient,
+        parameters=parameters,
+        seed=seed,
+        times_h=times_h,
+        is_dense=is_dense,
+        days=days,
+        variables=variables,
+        setting=setting,
         life=life,
         entry=entry,
-        on_demand=on_demand if on_demand is None else on_demand.for_course(slots, start_h),
-        omit=frozenset(omit),
+        on_demand=on_demand,
+        omit=omit,
         quality=quality,
-        midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
+        factors=factors,
+        has_mood_noise=has_mood_noise,
         engine=engine,
-        is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
-        slots=slots,
-        factors=_checked_factors(factors, len(people), len(slots)),
-        start_h=start_h,
-        horizon_h=horizon_h,
-        times_h=_times_h(slots, plan, life, start_h, horizon_h, wanted, is_dense=is_dense),
-        pk_stems=pk_stems,
-        chain_names=chain_names,
     )
-    check_memory(len(people), len(run.times_h), len(pk_stems) + len(chain_names))
-    if run.engine == "c":
-        run = replace(run, calibration=_calibration(run))
+    check_memory(len(run.people), len(run.times_h), len(run.pk_stems) + len(run.chain_names))
+    run = calibrate(run)
     parts = _solved(run, executor, on_done)
-    notes = (*_notes(run), *_not_compiled(parts))
+    notes = notes_of(run, parts)
     for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=2)
-    return _trajectory(run, parts, notes)
+    return trajectory_of(run, parts, notes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Run:
+class Run:
     """What is asked, checked; the same for all chunks."""
 
     plan: Regimen | None
@@ -300,14 +264,97 @@ class _Run:
         return ("typical",) if self.numbers is None else tuple(str(number) for number in self.numbers)
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What one chunk of patients gave."""
 
     pk: PkSolution | None
     solution: ChainSolution
 
+    def without_values(self) -> Part:
+        """Return how the chunk was solved, without what came out."""
+        return Part(None, self.solution._replace(values={}, check=None))
+
 
 # --- what is asked for ---------------------------------------------------------------------------
+
+
+def prepare(
+    regimen: Regimen | str | None,
+    *,
+    patients: int | Sequence[Patient] | None = None,
+    patient: Patient | None = None,
+    parameters: str | ParameterSet = DEFAULT_SET,
+    seed: int = 1,
+    times_h: Sequence[float] | NDArray[np.float64] | None = None,
+    is_dense: bool = False,
+    days: float | None = None,
+    variables: Sequence[str] | None = None,
+    setting: str = DEFAULT_SETTING,
+    life: Life | None = None,
+    entry: Entry | None = None,
+    on_demand: OnDemand | None = None,
+    omit: Collection[str] = (),
+    quality: str = "quality_relative",
+    factors: NDArray[np.float64] | None = None,
+    has_mood_noise: bool | None = None,
+    engine: str | None = None,
+) -> Run:
+    """Return what is asked of a simulation, checked; see :func:`simulate`."""
+    engine = _known_engine(engine)
+    if engine == "c":
+        use_compiled_draws()
+    plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
+    chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
+    people, numbers = people_of(patients, patient)
+    surroundings = find_setting(setting)
+    for part in omit:
+        if part not in PARTS:
+            raise unknown("part", part, PARTS)
+    wanted = None if times_h is None else checked_times(times_h)
+    life = life or Life()
+    start_h, horizon_h = _span(plan, days, wanted, life)
+    slots = _slots(plan, people)
+    if slots:
+        check_doses(chosen, [one.dose for one in slots])
+    check_covariates(chosen, people)
+    if has_mood_noise and numbers is None:
+        raise invalid("has_mood_noise", must="used with virtual patients", got="one typical patient")
+    if life.has_events and numbers is None:
+        raise invalid(
+            "events of life",
+            must="used with virtual patients",
+            got="one typical patient",
+            cure="Give 'patients'.",
+        )
+    if entry is not None:
+        if life.is_well:
+            raise invalid("entry", must="used with people who start in the episode", got="a well start")
+        has_swings = has_mood_noise is not False
+        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h, has_swings=has_swings)
+    pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])
+    return Run(
+        plan=plan,
+        parameters=chosen,
+        people=people,
+        numbers=numbers,
+        seed=_seed(seed),
+        setting=surroundings,
+        life=life,
+        entry=entry,
+        on_demand=on_demand if on_demand is None else on_demand.for_course(slots, start_h),
+        omit=frozenset(omit),
+        quality=quality,
+        midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
+        engine=engine,
+        is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
+        slots=slots,
+        factors=_checked_factors(factors, len(people), len(slots)),
+        start_h=start_h,
+        horizon_h=horizon_h,
+        times_h=_times_h(slots, plan, life, start_h, horizon_h, wanted, is_dense=is_dense),
+        pk_stems=pk_stems,
+        chain_names=chain_names,
+    )
 
 
 def _with_chain(parameters: ParameterSet) -> ParameterSet:
@@ -464,11 +511,11 @@ def _events_h(plan: Regimen | None, life: Life) -> list[float]:
 # --- solving ---------------------------------------------------------------------------------------
 
 
-def _solved(run: _Run, executor: Executor | None, on_done: Callable[[int, int], None] | None) -> list[_Part]:
+def _solved(run: Run, executor: Executor | None, on_done: Callable[[int, int], None] | None) -> list[Part]:
     tasks = list(chunks(len(run.people), PATIENTS_PER_CHUNK))
     runner = executor or (ThreadExecutor(cpu_count() or 1) if len(tasks) > 1 else SerialExecutor())
     progress = None if on_done is None else _Progress(on_done, len(tasks))
-    return runner.map(lambda part: _solve(run, part, progress), tasks)
+    return runner.map(lambda part: solve_part(run, part, progress), tasks)
 
 
 class _Progress:
@@ -490,11 +537,16 @@ class _Progress:
         return report
 
 
-def _calibration(run: _Run) -> Calibration | None:
-    """Return the grid of a run's schedule and the scales of its observables, by the pilot cohort."""
+def calibrate(run: Run) -> Run:
+    """Return a run with the grid of its schedule and the scales of its observables, where it is compiled."""
+    return replace(run, calibration=_calibration(run)) if run.engine == "c" else run
+
+
+def pilots_of(run: Run) -> Run:
+    """Return the same for the pilot cohort, with no decisions on the way."""
     pilots = [Patient()] * PILOTS
     plan = run.plan
-    pilot = replace(
+    return replace(
         run,
         people=pilots,
         numbers=np.arange(1, PILOTS + 1),
@@ -504,6 +556,13 @@ def _calibration(run: _Run) -> Calibration | None:
         factors=None,
         on_demand=None,
         entry=None,
+    )
+
+
+def _calibration(run: Run) -> Calibration | None:
+    plan = run.plan
+    pilot = replace(
+        pilots_of(run),
         times_h=_times_h(run.slots, plan, run.life, run.start_h, run.horizon_h, None, is_dense=True),
         pk_stems=(),
         chain_names=(),
@@ -538,7 +597,7 @@ def _calibration(run: _Run) -> Calibration | None:
         return None  # the run itself says what fails, for whom
 
 
-def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
+def solve_part(run: Run, part: slice, progress: _Progress | None) -> Part:
     """Solve a chunk of patients: the chain, then the concentrations before it."""
     numbers = None if run.numbers is None else run.numbers[part]
     factors = None if run.factors is None else run.factors[part]
@@ -569,7 +628,7 @@ def _solve(run: _Run, part: slice, progress: _Progress | None) -> _Part:
     got = factors if found.factors is None else found.factors
     given = tuple(_of_some(one, part, got, slot) for slot, one in enumerate(run.slots))
     pk = _pk(run, drawn.pk, given if run.is_drug_given else (), len(run.people[part]))
-    return _Part(pk, _with_made(run, drawn.chain, found))
+    return Part(pk, _with_made(run, drawn.chain, found))
 
 
 class _Drawn(NamedTuple):
@@ -579,14 +638,14 @@ class _Drawn(NamedTuple):
     chain: Mapping[str, Any]
 
 
-def _drawn(run: _Run, part: slice) -> _Drawn:
+def _drawn(run: Run, part: slice) -> _Drawn:
     who: dict[str, Any] = {"numbers": None if run.numbers is None else run.numbers[part], "seed": run.seed}
     people = run.people[part]
     values = chain_values(run.parameters, people, **who) | _set_by_setting(run)
     return _Drawn(individual_values(run.parameters, people, **who), values)
 
 
-def _chain_of(run: _Run, part: slice, drawn: _Drawn, **more: Any) -> ChainSolution:
+def _chain_of(run: Run, part: slice, drawn: _Drawn, **more: Any) -> ChainSolution:
     """Solve the chain of some of the patients."""
     numbers = None if run.numbers is None else run.numbers[part]
     factors = None if run.factors is None else run.factors[part]
@@ -606,7 +665,7 @@ def _chain_of(run: _Run, part: slice, drawn: _Drawn, **more: Any) -> ChainSoluti
     )
 
 
-def _with_made(run: _Run, values: Mapping[str, Any], found: ChainSolution) -> ChainSolution:
+def _with_made(run: Run, values: Mapping[str, Any], found: ChainSolution) -> ChainSolution:
     """Return a solution with what is made of its observables: scales, and the gamma index."""
     by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
     for scale in scales().values():
@@ -617,7 +676,7 @@ def _with_made(run: _Run, values: Mapping[str, Any], found: ChainSolution) -> Ch
     return found._replace(values={name: by_stem[name] for name in run.chain_names})
 
 
-def _set_by_setting(run: _Run) -> dict[str, Any]:
+def _set_by_setting(run: Run) -> dict[str, Any]:
     """Return the parameters that the setting sets, but for those that the caller has set."""
     own = run.parameters.overrides
     return {name: np.asarray(value) for name, value in run.setting.values().items() if name not in own}
@@ -631,7 +690,7 @@ def _of_some(given: Given, part: slice, factors: Array | None, slot: int) -> Giv
 
 
 def _course(
-    run: _Run,
+    run: Run,
     part: slice,
     values: Mapping[str, Any],
     given: tuple[Given, ...],
@@ -678,7 +737,7 @@ def _solved_for(chain_names: Sequence[str]) -> list[str]:
     return [find_variable(stem).name for stem in stems]
 
 
-def _pk(run: _Run, pk_values: Mapping[str, Array], given: tuple[Given, ...], count: int) -> PkSolution | None:
+def _pk(run: Run, pk_values: Mapping[str, Array], given: tuple[Given, ...], count: int) -> PkSolution | None:
     if not given or not run.pk_stems:
         return None
     dense = default_times_h(given, run.horizon_h)
@@ -699,7 +758,7 @@ def _pk(run: _Run, pk_values: Mapping[str, Array], given: tuple[Given, ...], cou
 # --- the result ------------------------------------------------------------------------------------
 
 
-def _notes(run: _Run) -> tuple[str, ...]:
+def _notes(run: Run) -> tuple[str, ...]:
     """Return what a call should be warned of."""
     doses = [one.dose for one in run.slots]
     per_kg = [
@@ -713,7 +772,13 @@ def _notes(run: _Run) -> tuple[str, ...]:
     return (*inert, *warnings_of(run.parameters, run.people, per_kg)) if doses else inert
 
 
-def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Trajectory:
+def notes_of(run: Run, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Return what a caller should be warned of."""
+    return (*_notes(run), *_not_compiled(parts))
+
+
+def trajectory_of(run: Run, parts: Sequence[Part], notes: tuple[str, ...]) -> Trajectory:
+    """Return the chunks of a run as one result."""
     pk = gathered([part.pk for part in parts if part.pk]) if parts[0].pk else None
     values = dict(pk.values) if pk else {}
     values |= {
@@ -762,7 +827,7 @@ def _trajectory(run: _Run, parts: Sequence[_Part], notes: tuple[str, ...]) -> Tr
     )
 
 
-def _certificate(run: _Run, parts: Sequence[_Part], by_exponential: int) -> Certificate:
+def _certificate(run: Run, parts: Sequence[Part], by_exponential: int) -> Certificate:
     is_reference = run.engine == "reference"
     errors = [part.solution.error for part in parts if part.solution.error is not None]
     error = np.concatenate(errors) if errors else None
@@ -781,20 +846,20 @@ def _certificate(run: _Run, parts: Sequence[_Part], by_exponential: int) -> Cert
     )
 
 
-def _not_compiled(parts: Sequence[_Part]) -> tuple[str, ...]:
+def _not_compiled(parts: Sequence[Part]) -> tuple[str, ...]:
     """Return what must be said where a compiled library was asked for and could not be had."""
     reasons = dict.fromkeys(part.solution.not_compiled for part in parts if part.solution.not_compiled)
     return tuple(f"No compiled engine ({reason}): NumPy took the steps, more slowly." for reason in reasons)
 
 
-def _given(run: _Run, parts: Sequence[_Part]) -> Array | None:
+def _given(run: Run, parts: Sequence[Part]) -> Array | None:
     """Return what each patient got of each dose where that was decided on, or asked for."""
     if parts[0].solution.factors is None:
         return run.factors
     return np.concatenate([part.solution.factors for part in parts if part.solution.factors is not None])
 
 
-def _sources(run: _Run, doses: Sequence[Dose]) -> tuple[str, ...]:
+def _sources(run: Run, doses: Sequence[Dose]) -> tuple[str, ...]:
     """Return the sources of every number that was used."""
     used = set(sources_of(run.parameters, doses, run.people)) if doses else set()
     used |= {source for row in run.parameters.chain.values() for source in row.source.split(";")}
