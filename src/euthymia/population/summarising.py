@@ -1,8 +1,8 @@
 """Many patients in little memory: quantiles, moments and endpoints added up while the patients are solved.
 
-Trajectories are dropped chunk by chunk. Quantiles come from integer histograms on a fixed scale of each variable,
-and so are the same whatever the chunks; moments are summed in blocks of :data:`BLOCK` patients, which are merged
-in the order of the patients.
+Trajectories are dropped chunk by chunk. Quantiles come from integer histograms on a fixed scale of each
+variable, and so are the same whatever the chunks; moments are summed in blocks of :data:`BLOCK` patients, which
+are merged in the order of the patients.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ _BYTES_PER_NUMBER = 20
 class Curve:
     """One variable over time in many patients; everything is (T,) but the quantiles, (levels, T).
 
-    ``resolution`` is the width of a bin, and the largest error of a quantile within the scale of the histogram.
-    ``outside_fraction`` is the largest share of patients, at any time, whom that scale does not cover.
+    ``resolution`` is the width of a bin, and the largest error of a quantile within the scale of the
+    histogram. ``outside_fraction`` is the largest share of patients, at any time, whom that scale does not
+    cover.
     """
 
     quantiles: Array
@@ -73,8 +74,9 @@ class Summary:
     levels : tuple of float
         Of the quantiles.
     shares : {endpoint: array (T,)}
-        Share of patients who meet it at each time: ``madrs response`` is a fall of the expected total by half
-        of what it was at the first time, ``madrs remission`` an expected total at or below the scale's cut-off.
+        Share of patients who meet it at each time: ``MADRS response`` is a fall of the expected total by half
+        of what it was at the first time, ``MADRS remission`` an expected total at or below the first cut-off
+        of the scale.
     last : {variable: array (P,)} or None
         Each patient's value at the last time, single precision, where asked for.
     patients : int
