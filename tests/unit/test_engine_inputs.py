@@ -1,4 +1,4 @@
-"""Grids, what integrate refuses, and how a failed solve is named."""
+"""What integrate refuses, and how a failed solve is named."""
 
 from __future__ import annotations
 
@@ -8,66 +8,8 @@ import numpy as np
 import pytest
 
 from euthymia.engine.equations import Equations, SolveFailedError
-from euthymia.engine.grid import FIRST_STEP_H, LONGEST_STEP_H, make_grid
 from euthymia.engine.integrate import integrate
 from euthymia.errors import InvalidInputError, RunFailedError, UnknownNameError
-
-# --- grids -----------------------------------------------------------------------------------------
-
-
-def test_a_grid_contains_its_ends_and_every_mark_between_them():
-    marks = [0.1 + 0.2, 2 / 3, 48.0, 48.0, 48 + 2 / 3, -5.0, 500.0]
-    grid = make_grid(-1.0, 168.0, marks)
-    assert set(grid) >= {-1.0, 168.0, *marks[:5]}
-    assert grid[0] == -1.0
-    assert grid[-1] == 168.0
-    assert (np.diff(grid) > 0).all()
-
-
-def test_steps_start_short_after_a_mark_grow_and_are_bounded():
-    grid = make_grid(0.0, 200.0, [100.0])
-    for start in (0.0, 100.0):
-        steps = np.diff(grid[(grid >= start) & (grid <= start + 100.0)])
-        assert FIRST_STEP_H / 2 < steps[0] <= FIRST_STEP_H
-        assert (np.diff(steps) > -1e-9).all()
-        assert LONGEST_STEP_H / 2 < steps[-1] <= LONGEST_STEP_H * (1 + 1e-12)
-        assert (steps[1:] / steps[:-1]).max() < 1.26
-
-
-def test_fineness_two_halves_every_step():
-    marks = [0.7, 5.0, 5.0 + 2 / 3]
-    coarse, fine = make_grid(0, 60, marks), make_grid(0, 60, marks, fineness=2)
-    np.testing.assert_array_equal(fine[::2], coarse)
-    np.testing.assert_allclose(fine[1::2], (coarse[1:] + coarse[:-1]) / 2, rtol=1e-14, atol=0)
-
-
-@pytest.mark.parametrize("fineness", [0.3, 1.5, 3.7])
-def test_any_fineness_keeps_the_marks(fineness):
-    grid = make_grid(0, 60, [0.7, 5.0], fineness=fineness)
-    assert {0.0, 0.7, 5.0, 60.0} <= set(grid)
-    count = len(make_grid(0, 60, [0.7, 5.0])) - 1
-    assert fineness * count <= len(grid) - 1 <= fineness * count + 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ((1.0, 1.0, []), "end_h"),
-        ((0.0, np.inf, []), "end_h"),
-        ((0.0, 1.0, [np.nan]), "marks_h"),
-    ],
-)
-def test_bad_grids_are_refused(arguments, field):
-    with pytest.raises(InvalidInputError, match=field):
-        make_grid(*arguments)
-
-
-def test_a_fineness_of_zero_is_refused():
-    with pytest.raises(InvalidInputError, match="fineness"):
-        make_grid(0, 1, [], fineness=0)
-
-
-# --- integrate -------------------------------------------------------------------------------------
 
 DECAY = Equations(
     states=("depth", "other"),
@@ -114,6 +56,7 @@ def test_only_what_is_asked_for_comes_back_by_patient_and_time():
         ({"grid_h": np.array([0.0])}, "'grid_h' must be"),
         ({"grid_h": np.array([0.0, 2.0, 2.0, 10.0])}, "'grid_h' must be"),
         ({"grid_h": np.array([0.0, np.nan, 10.0])}, "'grid_h' must be"),
+        ({"grid_h": np.linspace(0, 10, 42)}, "'grid_h' must be .*an even number of steps"),
         ({"times_h": np.array([2.0, 1.0])}, "'times_h' must be"),
         ({"times_h": np.array([-0.1])}, "'times_h' must be"),
         ({"times_h": np.array([10.1])}, "'times_h' must be"),
@@ -123,6 +66,7 @@ def test_only_what_is_asked_for_comes_back_by_patient_and_time():
         ({"initial": {"depth": 0.0, "other": np.ones(2)}}, "'other' must be"),
         ({"parameters": {"rate": np.ones(2), "limit": 0.0}}, "'rate' must be"),
         ({"jumps": [(0.1, lambda m, s, p: {})]}, "'jumps' must be at grid points"),
+        ({"jumps": [(0.25, lambda m, s, p: {})]}, "'jumps' must be .*an even number of steps"),
         ({"drive": lambda t, is_left: ({"push": np.zeros((2, len(t)))}, {"push": 0 * t})}, "'push' must be"),
     ],
 )
