@@ -10,7 +10,7 @@ from euthymia.engine import integrate as module
 from euthymia.engine.grid import make_grid
 from euthymia.engine.integrate import integrate
 
-GRID = make_grid(0, 12, [5.0])
+GRID = make_grid(0, 12, [0.0, 5.0])
 TIMES = np.array([0.0, 0.3, 4.999, 5.0, 7.7, 12.0])
 LARGEST = 1000
 
@@ -76,9 +76,10 @@ def test_other_times_asked_for_move_nothing(whole):
         assert picked.tobytes() == expected[17].tobytes(), name
 
 
-def test_the_size_of_blocks_moves_nothing(whole, monkeypatch):
-    monkeypatch.setattr(module, "_STEPS_PER_BLOCK", 5)
-    monkeypatch.setattr(module, "_NUMBERS_PER_BLOCK", 40)
+@pytest.mark.parametrize(("pairs", "numbers"), [(5, 10**6), (32, 40), (3, 700)])
+def test_the_size_of_blocks_moves_nothing(whole, monkeypatch, pairs, numbers):
+    monkeypatch.setattr(module, "_PAIRS_PER_BLOCK", pairs)
+    monkeypatch.setattr(module, "_NUMBERS_PER_BLOCK", numbers)
     for name, found in values(range(20)).items():
         assert found.tobytes() == whole[name][:20].tobytes(), name
 

@@ -166,7 +166,7 @@ def test_doses_of_one_session_are_decided_on_together():
 
 
 def test_the_reference_engine_is_refused():
-    with pytest.raises(InvalidInputError, match=r"need the engine 'numpy'.*'factors'"):
+    with pytest.raises(InvalidInputError, match=r"need the engine 'c' or 'numpy'.*'factors'"):
         run(None, engine="reference")
 
 
