@@ -1,8 +1,8 @@
 """Many patients in little memory: quantiles, moments and endpoints added up while the patients are solved.
 
 Trajectories are dropped chunk by chunk. Quantiles come from integer histograms on a fixed scale of each
-variable, and so are the same whatever the chunks; moments are summed in blocks of :data:`BLOCK` patients, which
-are merged in the order of the patients.
+variable, and so are the same whatever the chunks; moments are summed in blocks of :data:`BLOCK` patients, and
+these are merged in the order of the patients.
 """
 
 from __future__ import annotations
