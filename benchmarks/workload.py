@@ -468,6 +468,18 @@ class Drug:
             slopes[name] = slopes[name] + jump * is_given
         return values, slopes
 
+    def linear(self) -> list[Responder]:
+        """Return what a compiled march carries itself; see ``euthymia.engine.equations.PartedDrive``."""
+        return [self.respond]
+
+    def knots(self) -> dict[str, Any]:
+        """Return what is linear between known times: nothing here."""
+        return {}
+
+    def outside(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return all the rest: nothing here."""
+        return {}, {}
+
     def _is_given(self, times_h: Array, is_left: Flags) -> Flags:
         """Return whether drug flows in, (T,); at an edge what holds after it, or before it where asked."""
         after = np.searchsorted(self.starts, times_h, side="right")

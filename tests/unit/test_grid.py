@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euthymia.engine.grid import CLOSEST_H, FIRST_H, LONGEST_H, Event, make_grid
+from euthymia.engine.grid import CLOSEST_H, FIRST_H, USUAL, Event, make_grid
+
+LONGEST_H = USUAL.longest_h
 from euthymia.errors import InvalidInputError
 
 SCHEDULE = [0.0, 0.7, 5.0, Event(5.0 + 2.0 / 3.0, 0.1), Event(30.0, 4.0)]

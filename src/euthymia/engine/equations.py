@@ -72,7 +72,7 @@ class PartedDrive(Drive, Protocol):
     def linear(self) -> Sequence[Any]:
         """Return responses of linear systems (:class:`euthymia.engine.linear.Responder`).
 
-        An output named as a drive gives it; the output ``name.slope`` is its slope.
+        An output named as a drive gives it.
         """
         ...
 

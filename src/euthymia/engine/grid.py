@@ -13,14 +13,27 @@ from euthymia.errors import invalid
 
 Array = NDArray[np.float64]
 
-EARLY_H = 1.9
-"""Hours after an event in which what it sets off is fast."""
-EARLY_GROWTH, LATE_GROWTH = 0.26, 0.44
-"""What a pair of steps gains per hour since the event, early and later."""
-LONGEST_H = 14.0
-"""No pair of steps is longer."""
+
+class Growth(NamedTuple):
+    """How pairs of steps grow with time since an event.
+
+    Parameters
+    ----------
+    early_h : float
+        Hours after an event in which what it sets off is fast.
+    early, late : float
+        What a pair gains per hour, in these hours and later.
+    longest_h : float
+        No pair is longer.
+    """
+
+    early_h: float = 1.9
+    early: float = 0.26
+    late: float = 0.44
+    longest_h: float = 14.0
 
 
+USUAL = Growth()
 FIRST_H = 0.024
 """Length of the first two steps after an event of which nothing else is known."""
 CLOSEST_H = 1e-9
@@ -40,7 +53,12 @@ class Event(NamedTuple):
 
 
 def make_grid(
-    start_h: float, end_h: float, events: Iterable[Event | float], *, fineness: float = 1.0
+    start_h: float,
+    end_h: float,
+    events: Iterable[Event | float],
+    *,
+    fineness: float = 1.0,
+    growth: Growth = USUAL,
 ) -> Array:
     """Return the ascending times between which all patients are stepped, (2 S + 1,), in hours.
 
@@ -56,6 +74,7 @@ def make_grid(
         Those outside start and end are left out.
     fineness : float
         Number of pairs in place of one; 2 halves every step.
+    growth : Growth
     """
     if not (np.isfinite(start_h) and np.isfinite(end_h) and start_h < end_h):
         raise invalid("end_h", must="finite and after start_h", got=f"{start_h} to {end_h}")
@@ -64,9 +83,9 @@ def make_grid(
     happens = [one if isinstance(one, Event) else Event(one) for one in events]
     if not np.isfinite([one.time_h for one in happens]).all():
         raise invalid("events", must="at finite hours", got="NaN or infinity")
-    times, firsts = _apart([Event(start_h, LONGEST_H), *happens], start_h, end_h)
+    times, firsts = _apart([Event(start_h, growth.longest_h), *happens], start_h, end_h)
     pieces = [
-        _between(a, b, times[: at + 1], firsts[: at + 1], fineness)
+        _between(a, b, times[: at + 1], firsts[: at + 1], fineness, growth)
         for at, (a, b) in enumerate(pairwise([*times.tolist(), float(end_h)]))
     ]
     return np.concatenate([*pieces, [float(end_h)]])
@@ -87,14 +106,16 @@ def _apart(events: Iterable[Event], start_h: float, end_h: float) -> tuple[Array
     return np.asarray(times), np.asarray(firsts)
 
 
-def _between(start: float, end: float, events: Array, firsts: Array, fineness: float) -> Array:
+def _between(
+    start: float, end: float, events: Array, firsts: Array, fineness: float, growth: Growth
+) -> Array:
     """Return the grid from one event to the next, the latter left out."""
     ends = [start]
     while ends[-1] < end:
         since = ends[-1] - events
-        early, late = np.minimum(since, EARLY_H), np.maximum(since - EARLY_H, 0.0)
-        pair = float((firsts + EARLY_GROWTH * early + LATE_GROWTH * late).min())
-        ends.append(ends[-1] + min(pair, LONGEST_H))
+        early, late = np.minimum(since, growth.early_h), np.maximum(since - growth.early_h, 0.0)
+        pair = float((firsts + growth.early * early + growth.late * late).min())
+        ends.append(ends[-1] + min(pair, growth.longest_h))
     shape = start + (np.asarray(ends) - start) * ((end - start) / (ends[-1] - start))
     count = max(int(np.ceil((len(shape) - 1) * fineness - 1e-9)), 1)
     places = np.arange(2 * count + 1) * ((len(shape) - 1) / (2 * count))

@@ -704,14 +704,19 @@ static void march_group(const Batch *batch, long first, long count) {
         }
         const long given = one->outputs / 3;
         for (long o = 0; o < given; o++) {
-          const D *value = found[output + o], *slope = found[output + given + o], *curve = found[output + 2 * given + o];
-          D more[2] = {curve[0], curve[1]}; /* by what flows in */
-          for (long t = one->first_term[given + o]; is_flowing && t < one->first_term[given + o + 1]; t++)
-            for (int h = 0; h < 2; h++) more[h] = FMAD(weight[term + t][h], flow[one->mode_of_term[t]][h], more[h]);
           const int drive = one->drive_of_output[o];
-          (end ? course->to : course->from)[drive] += larger(K(0.0f), narrow((W){{value[0], value[1]}}));
-          (end ? course->slope_to : course->slope_from)[drive] += narrow((W){{slope[0], slope[1]}});
-          (end ? course->curve_to : course->curve_from)[drive] = narrow((W){{more[0], more[1]}});
+          for (int order = 0; order < 3; order++) {
+            const long at = order * given + o;
+            D sum[2] = {found[output + at][0], found[output + at][1]};
+            if (order && is_flowing) /* what flows in changes the output of one order less */
+              for (long t = one->first_term[at - given]; t < one->first_term[at - given + 1]; t++)
+                for (int h = 0; h < 2; h++)
+                  sum[h] = FMAD(weight[term + t][h], flow[one->mode_of_term[t]][h], sum[h]);
+            const V now = narrow((W){{sum[0], sum[1]}});
+            if (order == 0) (end ? course->to : course->from)[drive] += larger(K(0.0f), now);
+            if (order == 1) (end ? course->slope_to : course->slope_from)[drive] += now;
+            if (order == 2) (end ? course->curve_to : course->curve_from)[drive] = now;
+          }
         }
       }
       if (!is_new)

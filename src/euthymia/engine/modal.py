@@ -83,7 +83,8 @@ def modes_of(responder: Responder, outputs: Sequence[str]) -> Modes:
 def with_slopes(modes: Modes, of: Sequence[int]) -> Modes:
     """Return modes with more outputs: the slopes of some, but for what flows in meanwhile.
 
-    A mode t^p / p! exp(-rate t) changes by -rate times itself and by the mode of the power below.
+    A mode t^p / p! exp(-rate t) changes by -rate times itself and by the mode of the power below. What flows
+    into a node adds to the slope by the weights of the output's own terms of power 0.
     """
     terms, weights = list(modes.terms), list(modes.weights)
     for at, output in enumerate(of):

@@ -132,8 +132,9 @@ class Native:
         kinds = np.array([-1 if name in absent else 0 for name in drives] or [0], ctypes.c_int)
         for place, responder in enumerate(responders):
             outputs = [name for name in responder.outputs if name in drives and name not in absent]
-            modes = modes_of(responder, [*outputs, *(name + SLOPE for name in outputs)])
-            modes = with_slopes(modes, range(len(outputs), 2 * len(outputs)))
+            modes = modes_of(responder, outputs)
+            for order in range(2):  # slopes, and the slopes of these
+                modes = with_slopes(modes, range(order * len(outputs), (order + 1) * len(outputs)))
             lost = loses_digits(responder)
             if lost.any():
                 modes.weights[:, lost] = 0.0
