@@ -53,6 +53,25 @@ EQUATIONS = Equations(
 )
 
 
+def _of_ketamine_alone(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Return rates or outputs without the states that stay still in a course of ketamine alone."""
+
+    def without(m: Any, state: Any, drive: Any, parameter: Any) -> dict[str, Any]:
+        found = function(m, {**state, **dict.fromkeys(wiring.STILL, 0.0)}, drive, parameter)
+        return {name: value for name, value in found.items() if name not in wiring.STILL}
+
+    return without
+
+
+KETAMINE_ALONE = replace(
+    EQUATIONS,
+    states=tuple(name for name in EQUATIONS.states if name not in wiring.STILL),
+    rates=_of_ketamine_alone(wiring.rates),
+    outputs=_of_ketamine_alone(wiring.outputs),
+)
+"""The same equations for a course with nothing beside ketamine: fewer states, a shorter program."""
+
+
 class ChainSolution(NamedTuple):
     """Observables (P, T) by name, and how they were found.
 
@@ -231,23 +250,28 @@ class _Problem:
         """Return the solution on the grid of the schedule."""
         drive, given, first = self.begin()
         grid = make_grid(self.start_h, self.end_h, _events(self.course, drive), fineness=fineness)
+        is_alone = not (drive.is_beside or any(np.any(first[name]) for name in wiring.STILL))
+        equations, asked = (KETAMINE_ALONE if is_alone else EQUATIONS), self.outputs
+        still = [name for name in wiring.STILL if is_alone and (asked is None or name in asked)]
         found = integrate(
-            EQUATIONS,
+            equations,
             given,
-            first,
+            {name: first[name] for name in equations.states},
             drive,
             grid_h=grid,
             times_h=self.times_h,
-            outputs=self.outputs,
+            outputs=None if asked is None else [name for name in asked if name not in still],
             jumps=self.jumps(),
             decisions=[(one.time_h, partial(_decide, drive, one)) for one in self.course.decisions],
             patient_count=self.count,
-            absent=() if drive.is_beside else wiring.BESIDE,
+            absent=wiring.BESIDE if is_alone else (),
             is_compiled=is_compiled,
             is_checked=is_checked,
             on_progress=on_progress,
         )
-        return ChainSolution(found.values, found.steps, drive.factors, check=found.check)
+        zeros = np.zeros((self.count, len(self.times_h)))
+        values = {**found.values, **dict.fromkeys(still, zeros)}
+        return ChainSolution(values, found.steps, drive.factors, check=found.check)
 
 
 def _at(swings: Knots | None, time_h: float) -> Any:

@@ -78,7 +78,7 @@ class CourseDrive:
         """Whether there is more than ketamine and swings of mood: any of ``wiring.BESIDE``."""
         course = self.course
         given = {name for _, respond in self.drugs for name in respond.outputs}
-        return bool(course.pulses or course.events or given & set(wiring.BESIDE))
+        return bool(course.pulses or course.events or course.ect_h or given & set(wiring.BESIDE))
 
     def linear(self) -> list[Responder]:
         """Return the drugs as responses of linear systems."""

@@ -93,6 +93,8 @@ BESIDE = (
     "extra_inflammation_relative",
 )
 """Drives of which a course of ketamine alone has none: the equations without them are a shorter program."""
+STILL = ("stress.inflammation_relative", "ssri.adaptation_fraction", "ect.effect_fraction")
+"""States that stay at 0 in such a course if they begin there."""
 CIRCUIT_TABLE = "circuit.gain_table"
 STRUCTURAL = (
     "receptor.trapping_share_fraction",

@@ -86,7 +86,7 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     if finest.check is None:  # not compiled: NumPy takes the steps, on the usual grid
         return Calibration(fineness=FINENESS, scales={})
     scales = {
-        name: max(float(np.abs(values).max()), float(finest.check[name].size.max()), SMALLEST_SCALE)
+        name: max(float(np.abs(values).max()), _peak(finest.check, name), SMALLEST_SCALE)
         for name, values in finest.values.items()
     }
     fineness, error, found = 1.0, np.zeros(PILOTS), finest
@@ -103,6 +103,10 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     return Calibration(
         fineness=fineness, scales={name: one / safety for name, one in scales.items()}, safety=safety
     )
+
+
+def _peak(check: Mapping[str, Any], name: str) -> float:
+    return float(check[name].size.max()) if name in check else 0.0
 
 
 def _largest(errors: Mapping[str, Any], scales: Mapping[str, float]) -> Any:
