@@ -100,7 +100,7 @@ def integrate(
     initial : {state: array (P,) or number}
         At the first grid point, before a jump there.
     drive : Drive or PartedDrive
-        Kinks and jumps of it lie on grid points.
+        Kinks and jumps of it lie on every second grid point, between pairs of steps.
     grid_h : array (N + 1,)
         Ascending, an even number of steps; from :func:`euthymia.engine.grid.make_grid`.
     times_h : array (T,)

@@ -479,9 +479,15 @@ INLINE void stage_sums(Walk *walk, const int stage, const V *restrict by_time, f
   }
 }
 
+/* What drives decide at the two ends of a step, where it is known already. */
+typedef struct {
+  V start[PASSED], end[PASSED];
+  int has_start, has_end;
+} Decided;
+
 /* Take a step; say the rates at its start and the whole change by it. */
 static void take_step(Walk *walk, const Course *course, double step, const V *restrict kept, const T *tables,
-                      V *restrict rate_at_start, V *restrict whole_change) {
+                      Decided *decided, V *restrict rate_at_start, V *restrict whole_change) {
   const float length = (float)step;
   V prepared[2 * STATES + FACTORS + STATES], driven[2 * DRIVES + 1], passed[PASSED];
   V argument[STATES + 1], change[STATES], partial[STATES], rate[STATES];
@@ -490,18 +496,21 @@ static void take_step(Walk *walk, const Course *course, double step, const V *re
   walk->begun[STATES] = K((float)(1.0 / (step * GAMMA)));
   memcpy(driven, course->from, DRIVES * sizeof(V));
   memcpy(driven + DRIVES, course->slope_from, DRIVES * sizeof(V));
-  along(kept, driven, tables, passed);
-  prepare_at(kept, passed, driven, walk->begun, tables, prepared);
+  if (!decided->has_start) along(kept, driven, tables, decided->start);
+  prepare_at(kept, decided->start, driven, walk->begun, tables, prepared);
   for (int i = 0; i < STATES; i++) right[i] = FMA(by_time[i], K(length * TIME_WEIGHT[0]), prepared[i]);
   memcpy(rate_at_start, prepared, STATES * sizeof(V));
   solve_at(solving, tables, walk->k[0]);
 #define STAGE(stage)                                                                      \
   stage_sums(walk, stage, by_time, length, argument, change, partial);                    \
-  if (stage < STAGES - 1) {                                                               \
+  if (stage < STAGES - 2) {                                                               \
     drives_at(course, NODE[stage], length, driven);                                       \
     along(kept, driven, tables, passed);                                                  \
+  } else if (stage == STAGES - 2) {                                                       \
+    memcpy(driven, course->to, DRIVES * sizeof(V));                                       \
+    if (!decided->has_end) along(kept, driven, tables, decided->end);                     \
   }                                                                                       \
-  rates_at(kept, passed, driven, argument, tables, rate);                                 \
+  rates_at(kept, stage < STAGES - 2 ? passed : decided->end, driven, argument, tables, rate); \
   for (int i = 0; i < STATES; i++) right[i] = rate[i] + partial[i];                       \
   solve_at(solving, tables, walk->k[stage]);
   STAGE(1) STAGE(2) STAGE(3) STAGE(4) STAGE(5)
@@ -608,6 +617,7 @@ static void march_group(const Batch *batch, long first, long count) {
   Walk fine, coarse;
   Pair last;
   V unused[STATES], other_unused[STATES];
+  Decided half = {.has_start = 0, .has_end = 0}, double_step = {.has_start = 1, .has_end = 1};
   for (int i = 0; i < STATES; i++) {
     fine.y[i] = load(batch->y + i * patients + first, 1, count);
     if (batch->is_checked) coarse.y[i] = load(batch->y_coarse + i * patients + first, 1, count);
@@ -656,6 +666,7 @@ static void march_group(const Batch *batch, long first, long count) {
     }
     const int is_new_length = fabs(length - known_length) > CLOSEST_H * length;
     known_length = is_new_length ? length : known_length;
+    int is_smooth = 1;
     for (long s = 0, mode = 0, pole = 0, term = 0, output = 0; s < batch->linears; s++) {
       const Linear *one = &batch->linear[s];
       int is_new = is_first, is_flowing = 0; /* whether what holds at the start differs from what held before */
@@ -669,6 +680,7 @@ static void march_group(const Batch *batch, long first, long count) {
           if (one->power_of_mode[m] == 0)
             for (int h = 0; h < 2; h++) z[mode + m][h] = z[mode + m][h] + amount.half[h];
       }
+      is_smooth &= !is_new;
       for (int end = is_new ? 0 : 1; end < 2; end++) {
         if (end) {
           for (long p = 0; p < one->poles; p++)
@@ -733,7 +745,14 @@ static void march_group(const Batch *batch, long first, long count) {
     }
     is_first = 0;
 
-    take_step(&fine, course, length, kept, batch->table, last.rate[step % 2], last.change[step % 2]);
+    if (step % 2 && is_smooth) { /* nothing happens in the middle of a pair */
+      memcpy(course->from, before->to, 3 * sizeof course->from);
+      memcpy(half.start, half.end, sizeof half.start);
+      half.has_start = 1;
+    }
+    take_step(&fine, course, length, kept, batch->table, &half, last.rate[step % 2], last.change[step % 2]);
+    if (step % 2 == 0) memcpy(double_step.start, half.start, sizeof half.start);
+    half.has_start = 0;
     if (step % 2 == 0) {
       memcpy(last.begun, fine.begun, sizeof last.begun);
       continue;
@@ -743,7 +762,8 @@ static void march_group(const Batch *batch, long first, long count) {
     if (batch->is_checked) {
       memcpy(pair.from, before->from, 3 * sizeof pair.from);
       memcpy(pair.to, course->to, 3 * sizeof pair.to);
-      take_step(&coarse, &pair, whole, kept, batch->table, unused, other_unused);
+      memcpy(double_step.end, half.end, sizeof half.end);
+      take_step(&coarse, &pair, whole, kept, batch->table, &double_step, unused, other_unused);
       memcpy(last.error_from, last.error_to, sizeof last.error_to);
       left_over(&fine, &coarse, last.error_to);
     }
