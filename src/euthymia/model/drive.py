@@ -108,11 +108,12 @@ class CourseDrive:
         return values, slopes
 
     def inputs_h(self) -> list[tuple[float, float]]:
-        """Return when inputs start and end, the earliest start and the latest end of those that differ."""
+        """Return when inputs start and end, where that is the same for all patients."""
         inputs = [one for given, _ in self.drugs for one in given]
-        starts = [np.asarray(one.start_h + one.lag_h, float) for one in inputs]
-        ends = [start + one.duration_h for start, one in zip(starts, inputs, strict=True)]
-        return [(float(start.min()), float(end.max())) for start, end in zip(starts, ends, strict=True)]
+        spans = [(one.start_h, one.start_h + one.lag_h, one.duration_h) for one in inputs]
+        shared = [span for span in spans if not any(np.ndim(one) for one in span)]
+        given = [(float(one.start_h), float(one.start_h)) for one in inputs]  # lags are counted from here
+        return given + [(float(start), float(start + length)) for _, start, length in shared]
 
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         values: dict[str, Array] = {}
