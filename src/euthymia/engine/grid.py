@@ -27,10 +27,10 @@ class Growth(NamedTuple):
         No pair is longer.
     """
 
-    early_h: float = 1.9
+    early_h: float = 3.2
     early: float = 0.26
-    late: float = 0.44
-    longest_h: float = 14.0
+    late: float = 0.41
+    longest_h: float = 16.0
 
 
 USUAL = Growth()

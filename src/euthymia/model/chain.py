@@ -35,7 +35,7 @@ TOLERANCE = 1e-4
 """Largest error that a patient's observables are accepted with, relative to their scales."""
 FINER = (2.0, 4.0, 8.0)
 """How much finer the grid is at each further try."""
-AFTER_START_H, AFTER_END_H, AFTER_BOLUS_H, AFTER_OTHER_H, AFTER_BEND_H = 0.06, 0.045, 0.025, 2.0, 6.0
+AFTER_START_H, AFTER_END_H, AFTER_BOLUS_H, AFTER_OTHER_H, AFTER_BEND_H = 0.09, 0.045, 0.03, 2.5, 6.0
 """Length of the first two steps after an input starts or ends, after one that is given at once, after
 anything else that happens, and after a day on which life and mood bend. Found by search over eight
 schedules, so that nine of ten patients stay within 6e-5 of a grid four times finer."""

@@ -19,18 +19,19 @@ import numpy as np
 from euthymia.engine.build import kept_json
 from euthymia.model.chain import FINENESS, TOLERANCE, ChainSolution
 
-PILOTS = 32
+PILOTS = 64
 PILOT_SEED = 20_261_121
 FINEST = 4.0
-CANDIDATES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 2.0, 2.5, 3.0)
+CANDIDATES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Fineness of the grid, relative to the one that suits most schedules."""
-SHARE_OF_TOLERANCE = 0.8
-"""Every pilot lies within this share of the tolerance; of the caller's patients, who exceeds it is re-run."""
+MOST_PILOTS, MOST_WITHIN = 0.95, 0.7
+"""Every pilot must lie within the tolerance, and this share of them within this share of it; of the caller's
+patients, who exceeds it is solved again."""
 SMALLEST_SCALE = 1e-9
 """What an observable that stays at 0 in all pilots is held against."""
 SMALLEST_ESTIMATE = 1e-6
 """An estimate below single precision says nothing."""
-_CODE = ("mechanism", "engine", "model", "data/parameters", "data/mechanisms")
+_CODE = ("mechanism", "engine", "model", "data/parameters", "data/mechanisms", "population/pilot.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Calibration:
     scales : {name: number}
         Each observable's own scale, its largest size in the pilots, over ``safety``.
     safety : float
-        How many times larger the pilots' errors are than the check of half steps says, at most 1 in 10
+        How many times larger the pilots' errors are than the check of half steps says, at most 1 in 20
         of them: the check looks at the ends of pairs of steps only, and between these errors are larger.
     """
 
@@ -96,10 +97,11 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
             {name: np.abs(found.values[name] - right).max(axis=1) for name, right in finest.values.items()},
             scales,
         )
-        if fineness == CANDIDATES[-1] or error.max() <= SHARE_OF_TOLERANCE * TOLERANCE:
+        most = float(np.quantile(error, MOST_PILOTS))
+        if error.max() <= TOLERANCE and most <= MOST_WITHIN * TOLERANCE:
             break
     estimate = _largest({name: one.difference / 15.0 for name, one in (found.check or {}).items()}, scales)
-    safety = max(1.0, float(np.quantile(error / np.maximum(estimate, SMALLEST_ESTIMATE), 0.9)))
+    safety = max(1.0, float(np.quantile(error / np.maximum(estimate, SMALLEST_ESTIMATE), MOST_PILOTS)))
     return Calibration(
         fineness=fineness, scales={name: one / safety for name, one in scales.items()}, safety=safety
     )
@@ -121,10 +123,9 @@ def _model_digest() -> str:
     for folder in _CODE:
         waiting = [root.joinpath(folder)]
         while waiting:
-            here = waiting.pop()
-            for item in sorted(here.iterdir(), key=lambda one: one.name):
-                if item.is_dir():
-                    waiting.append(item)
-                elif item.name.endswith((".py", ".c", ".csv", ".toml")):
-                    found.update(item.name.encode() + b"\0" + item.read_bytes())
+            item = waiting.pop()
+            if item.is_dir():
+                waiting += sorted(item.iterdir(), key=lambda one: one.name)
+            elif item.name.endswith((".py", ".c", ".csv", ".toml")):
+                found.update(item.name.encode() + b"\0" + item.read_bytes())
     return found.hexdigest()
