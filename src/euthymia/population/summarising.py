@@ -21,7 +21,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.threads import ThreadExecutor
 from euthymia.errors import ResultWarning, invalid
 from euthymia.model.scales import scales
-from euthymia.model.trajectory import QUANTILES, Certificate, Provenance
+from euthymia.model.trajectory import QUANTILES, Certificate, Provenance, Trajectory
 from euthymia.population.simulate import (
     Part,
     Run,
@@ -62,6 +62,29 @@ class Curve:
     resolution: float
     outside_fraction: float
 
+    def at(self, place: NDArray[np.int64]) -> Curve:
+        """Return the curve at some places of its times; the histogram stays that of all."""
+        return replace(
+            self,
+            quantiles=self.quantiles[:, place],
+            mean=self.mean[place],
+            sd=self.sd[place],
+            smallest=self.smallest[place],
+            largest=self.largest[place],
+        )
+
+    def scaled(self, factor: float) -> Curve:
+        """Return the curve in a unit that many times smaller."""
+        return Curve(
+            quantiles=self.quantiles * factor,
+            mean=self.mean * factor,
+            sd=self.sd * factor,
+            smallest=self.smallest * factor,
+            largest=self.largest * factor,
+            resolution=self.resolution * factor,
+            outside_fraction=self.outside_fraction,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
@@ -80,6 +103,7 @@ class Summary:
     last : {variable: array (P,)} or None
         Each patient's value at the last time, single precision, where asked for.
     patients : int
+    session_starts_h : tuple of float
     certificate : Certificate
     provenance : Provenance
     warnings : tuple of str
@@ -91,9 +115,20 @@ class Summary:
     shares: Mapping[str, Array]
     last: Mapping[str, NDArray[np.float32]] | None
     patients: int
+    session_starts_h: tuple[float, ...]
     certificate: Certificate
     provenance: Provenance
     warnings: tuple[str, ...]
+
+    def at(self, times_h: Sequence[float] | Array) -> Summary:
+        """Return the summary at some of its times only; shares stay those since the first of all."""
+        place = np.searchsorted(self.times_h, times_h)
+        return replace(
+            self,
+            times_h=self.times_h[place],
+            curves={name: curve.at(place) for name, curve in self.curves.items()},
+            shares={name: share[place] for name, share in self.shares.items()},
+        )
 
 
 def summarise(
@@ -136,15 +171,16 @@ def summarise(
         raise invalid("patients", must="a whole number from 1", got=patients)
     if not all(0.0 < level < 1.0 for level in levels):
         raise invalid("levels", must="above 0 and below 1", got=levels)
-    run = calibrate(prepare(regimen, patients=patients, variables=variables, **options))
-    workers = executor or ThreadExecutor(cpu_count() or 1)
+    run = prepare(regimen, patients=patients, variables=variables, **options)
     chunk = chunk_size(run, memory_mb)
+    run = calibrate(run)
+    workers = executor or ThreadExecutor(cpu_count() or 1)
     totals = _Totals(run, keeps_last=keeps_last)
     parts = [slice(first, min(first + chunk, patients)) for first in range(0, patients, chunk)]
 
     def work(part: slice) -> Part:
         solved = solve_part(run, part, None)
-        totals.add(part, values_of(solved))
+        totals.add(part, solved)
         if on_done is not None:
             totals.report(on_done)
         return solved.without_values()
@@ -154,7 +190,7 @@ def summarise(
     for note in notes:
         python_warnings.warn(note, ResultWarning, stacklevel=2)
     bare = trajectory_of(replace(run, chain_names=(), pk_stems=()), solved, notes)
-    return totals.summary(levels, bare.certificate, bare.provenance, bare.warnings)
+    return totals.summary(levels, bare)
 
 
 def chunk_size(run: Run, memory_mb: float) -> int:
@@ -162,7 +198,7 @@ def chunk_size(run: Run, memory_mb: float) -> int:
     numbers = max(len(run.times_h) * (len(run.chain_names) + len(run.pk_stems) + 1), 1)
     workers = cpu_count() or 1
     fitting = memory_mb * 1e6 / (_BYTES_PER_NUMBER * numbers * workers)
-    if fitting < BLOCK:
+    if not fitting >= BLOCK:  # also where it is not a number
         needed = _BYTES_PER_NUMBER * numbers * workers * BLOCK / 1e6
         raise invalid(
             "memory_mb",
@@ -170,7 +206,7 @@ def chunk_size(run: Run, memory_mb: float) -> int:
             got=memory_mb,
             cure="Name fewer variables or times.",
         )
-    return min(int(fitting) // BLOCK * BLOCK, LARGEST_CHUNK)
+    return int(min(fitting, LARGEST_CHUNK)) // BLOCK * BLOCK
 
 
 def values_of(part: Part) -> dict[str, Any]:
@@ -194,7 +230,7 @@ class _Totals:
         self.outside = {name: np.zeros(self.times, np.int64) for name in self.names}
         self.met: dict[str, NDArray[np.int64]] = {}
         self.last = {name: np.zeros(self.patients, np.float32) for name in self.names} if keeps_last else None
-        self.done = 0
+        self.done = self.by_exponential = 0
 
     def _ranges(self) -> tuple[dict[str, float], dict[str, float]]:
         """Return where the histogram of each variable begins, and the width of a bin, by the pilots."""
@@ -208,8 +244,9 @@ class _Totals:
             width[name] = (1.0 + 2.0 * WIDENED) * span / BINS
         return low, width
 
-    def add(self, part: slice, values: Mapping[str, Any]) -> None:
+    def add(self, part: slice, solved: Part) -> None:
         """Add a chunk, which begins with a block."""
+        values = values_of(solved)
         rows = BINS * np.arange(self.times)[:, None]
         for name in self.names:
             by_time = np.ascontiguousarray(np.asarray(values[name]).T, float)
@@ -236,16 +273,16 @@ class _Totals:
                     self.last[name][part] = by_time[-1]
         with self.lock:
             self.done += part.stop - part.start
+            self.by_exponential += int(solved.pk.by_exponential.sum()) if solved.pk else 0
 
     def report(self, on_done: Callable[[int, int], None]) -> None:
         """Say how many patients are done, from one thread at a time."""
         with self.lock:
             on_done(self.done, self.patients)
 
-    def summary(
-        self, levels: tuple[float, ...], certificate: Certificate, provenance: Provenance, warnings: Any
-    ) -> Summary:
-        """Return what was added up."""
+    def summary(self, levels: tuple[float, ...], bare: Trajectory) -> Summary:
+        """Return what was added up, with what a result without values says of the run."""
+        solved = replace(bare.certificate, patients_by_matrix_exponential=self.by_exponential)
         return Summary(
             times_h=self.run.times_h,
             curves={name: self._curve(name, levels) for name in self.names},
@@ -253,9 +290,10 @@ class _Totals:
             shares={name: count / self.patients for name, count in self.met.items()},
             last=self.last,
             patients=self.patients,
-            certificate=certificate,
-            provenance=provenance,
-            warnings=tuple(warnings),
+            session_starts_h=bare.session_starts_h,
+            certificate=solved,
+            provenance=bare.provenance,
+            warnings=bare.warnings,
         )
 
     def _curve(self, name: str, levels: tuple[float, ...]) -> Curve:
