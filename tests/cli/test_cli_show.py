@@ -48,3 +48,20 @@ def test_table_is_not_folded_where_there_is_no_terminal(capsys: pytest.CaptureFi
 def test_warning_is_said_once(capsys: pytest.CaptureFixture[str]):
     show.warn(["far", "far", "wide"], is_quiet=True)
     assert capsys.readouterr().err == "warning: far\nwarning: wide\n"
+
+
+def test_rate_counts_from_the_first_that_were_done(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(show.time, "monotonic", lambda: 12.0)
+    assert show.rate_text(5000, 9000, (10.0, 1000), "patients") == "5,000 of 9,000 patients, 2,000/s"
+    assert show.rate_text(1000, 9000, (12.0, 1000), "patients") == "1,000 of 9,000 patients"
+
+
+def test_bar_says_what_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    now = iter(range(100))
+    monkeypatch.setattr(show.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(show.time, "monotonic", lambda: 2.0 * next(now))
+    with show.progress("Summarising", is_quiet=False, counted="patients") as on_done:
+        assert on_done is not None
+        on_done(10, 40)
+        on_done(40, 40)
+    assert "40 of 40 patients, " in capsys.readouterr().err

@@ -82,27 +82,43 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 @contextmanager
-def progress(title: str, *, is_quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback (done, total) that shows a bar on standard error once a run takes over a second."""
+def progress(title: str, *, is_quiet: bool, counted: str = "") -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback (done, total) that shows a bar on standard error once a run takes over a second.
+
+    Where it is said what is counted, the bar says how many are done, and how many in a second.
+    """
     if is_quiet or not sys.stderr.isatty():
         yield None
         return
     started, bar = time.monotonic(), None
+    first: tuple[float, int] | None = None
 
     def on_done(done: int, total: int) -> None:
-        nonlocal bar
+        nonlocal bar, first
+        first = first or (time.monotonic(), done)
         if bar is None and time.monotonic() - started > 1.0:
             from rich.console import Console
-            from rich.progress import Progress
+            from rich.progress import Progress, TextColumn
 
-            bar = Progress(console=Console(stderr=True), transient=True)
+            columns = [
+                *Progress.get_default_columns(),
+                *([TextColumn("{task.fields[rate]}")] if counted else ()),
+            ]
+            bar = Progress(*columns, console=Console(stderr=True), transient=True)
             bar.start()
-            bar.add_task(title, total=total)
+            bar.add_task(title, total=total, rate="")
         if bar is not None:
-            bar.update(bar.task_ids[0], completed=done)
+            bar.update(bar.task_ids[0], completed=done, rate=rate_text(done, total, first, counted))
 
     try:
         yield on_done
     finally:
         if bar is not None:
             bar.stop()
+
+
+def rate_text(done: int, total: int, first: tuple[float, int], counted: str) -> str:
+    """Return how many are done and how many in a second since the first were (time, how many)."""
+    elapsed_s = time.monotonic() - first[0]
+    rate = f", {(done - first[1]) / elapsed_s:,.0f}/s" if done > first[1] and elapsed_s > 0 else ""
+    return f"{done:,} of {total:,} {counted}{rate}"
