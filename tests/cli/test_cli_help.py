@@ -30,7 +30,7 @@ COMMANDS = _commands()
 def test_the_commands_are_those_decided():
     shown = {"sets", "routes", "settings", "therapies", "variables", "cite"}
     evidence = {"evidence pk", "evidence mechanism", "evidence safety", "evidence efficacy"}
-    assert set(COMMANDS) == {"simulate", "story", "episode", "rivals", "demo"} | shown | evidence
+    assert set(COMMANDS) == {"simulate", "summarise", "story", "episode", "rivals", "demo"} | shown | evidence
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -41,9 +41,10 @@ def _main(
 
 
 def _register() -> None:
-    from euthymia.cli import catalogue, demo, evidence, rivals, simulate, story
+    from euthymia.cli import catalogue, demo, evidence, rivals, simulate, story, summarise
 
     app.command("simulate")(simulate.simulate)
+    app.command("summarise")(summarise.summarise)
     app.command("story")(story.story)
     app.command("episode")(story.episode)
     app.command("rivals")(rivals.rivals)

@@ -10,7 +10,7 @@ import numpy as np
 from euthymia.cli.show import NOT_A_DEVICE, significant, spread
 from euthymia.files.report import Section, TableBlock, render_report
 from euthymia.model.parameters import ParameterSet
-from euthymia.model.trajectory import Trajectory
+from euthymia.model.trajectory import Certificate, Provenance, Trajectory
 from euthymia.model.variables import Variable, find_variable, variables
 from euthymia.plots.concentrations import Curve, Panel, Points, concentration_figure, library, to_html
 
@@ -327,11 +327,15 @@ def parameter_section(parameters: ParameterSet) -> Section:
 
 def footer_of(course: Trajectory) -> list[str]:
     """Return what makes a result again, and what it is."""
-    made, certificate = course.provenance, course.certificate
+    return made_again(course.provenance, course.certificate, len(course.patients))
+
+
+def made_again(made: Provenance, certificate: Certificate, patients: int) -> list[str]:
+    """Return what makes the result of a number of patients again, and what it is."""
     changed = "".join(f" --set {key}={value:g}" for key, value in made.overrides.items())
     return [
         f"Euthymia {made.version} · set {made.parameters}{changed} · seed {made.seed} · "
-        f"{len(course.patients)} {'patient' if len(course.patients) == 1 else 'patients'} · "
+        f"{patients} {'patient' if patients == 1 else 'patients'} · "
         f"engine {made.engine} ({certificate.method}; "
         f"{certificate.patients_by_matrix_exponential} patients by matrix exponentials).",
         NOT_A_DEVICE,

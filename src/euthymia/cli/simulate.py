@@ -142,7 +142,7 @@ def simulate(
         patient=person,
         patients=patients,
         seed=seed,
-        times_h=None if times is None else _numbers("--times", times),
+        times_h=None if times is None else numbers_in("--times", times),
         days=days,
         variables=variables,
         observe=observe,
@@ -165,7 +165,7 @@ def simulate(
         raise unknown("outcome", outcome, ("relapse",))
     if maintenance is not None and outcome is None:
         raise invalid("--maintenance", must="given with '--outcome relapse'", got="without it")
-    if concentrations or _is_file(regimen) or not chosen.chain:
+    if concentrations or is_file(regimen) or not chosen.chain:
         _refuse(
             {
                 "--compare": bool(compare),
@@ -184,7 +184,7 @@ def simulate(
             "without the whole chain; this run ends at concentrations. Leave that out, or give a regimen in "
             "words and a set with both enantiomers.",
         )
-        if not concentrations and not _is_file(regimen):
+        if not concentrations and not is_file(regimen):
             show.note(f"note: the set {chosen.name} ends at concentrations.", is_quiet=quiet)
         _only_concentrations(regimen, asked)
         return
@@ -285,7 +285,7 @@ def _run(text: str, asked: Asked) -> tuple[Trajectory, Trajectory]:
     def names(drugs: list[str]) -> list[str]:
         return concentration_names(asked.variables, asked.observe, asked.chosen, drugs)
 
-    if not _is_file(text):
+    if not is_file(text):
         from euthymia.dosing.notation import parse_regimen
         from euthymia.population.request import is_ketamine_dose
 
@@ -326,7 +326,8 @@ def _run(text: str, asked: Asked) -> tuple[Trajectory, Trajectory]:
     return course, course if written is None else course.at(written)
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
+    """Tell whether a text names a file, by its ending or because it lies there."""
     if text.lower().endswith((".csv", ".tsv", ".txt", ".dat")):
         return True
     try:
@@ -364,7 +365,8 @@ def names_in(option: str, text: str) -> list[str]:
     return names
 
 
-def _numbers(option: str, text: str) -> list[float]:
+def numbers_in(option: str, text: str) -> list[float]:
+    """Return numbers separated by commas, or raise."""
     try:
         return [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
     except ValueError:

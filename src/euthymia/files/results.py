@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from euthymia.errors import InvalidInputError, RunFailedError
 from euthymia.files.writing import check_writable, write_whole
-from euthymia.model.trajectory import QUANTILES, Trajectory
-from euthymia.model.variables import Variable
+from euthymia.model.trajectory import QUANTILES, Provenance, Trajectory
+from euthymia.model.variables import Variable, find_variable
 
 if TYPE_CHECKING:
     import polars
 
+    from euthymia.population.summarising import Curve, Summary
+
 SCHEMA = "euthymia.simulation/1"
+SUMMARY_SCHEMA = "euthymia.summary/1"
 SUFFIXES = (".parquet", ".csv", ".json")
 
 
@@ -46,6 +49,7 @@ def simulation_json(
         Shares of patients: day, scale, definition, share.
     """
     made = trajectory.provenance
+    is_typical = trajectory.patients == ("typical",)
     variables = {v.name_in(unit): _curve(trajectory, v, unit) for v in trajectory.variables()}
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -53,18 +57,7 @@ def simulation_json(
         "version": made.version,
         "seed": made.seed,
         "regimen": made.regimen,
-        "provenance": {
-            "parameters": made.parameters,
-            "overrides": dict(made.overrides),
-            "engine": made.engine,
-            "sources": list(made.sources),
-            "weight_kg": list(made.weight_kg),
-            "covariates": list(made.covariates),
-            "horizon_h": made.horizon_h,
-            "patients": len(trajectory.patients),
-            "is_typical": trajectory.patients == ("typical",),
-            "status": "simulated; research software, not a medical device",
-        },
+        "provenance": _provenance(made, patients=len(trajectory.patients), is_typical=is_typical),
         "times_h": _numbers(trajectory.times_h),
         "variables": variables,
         "metrics": {
@@ -91,6 +84,87 @@ def simulation_json(
             for v in trajectory.variables()
         }
     return document
+
+
+def summary_json(summary: Summary, *, unit: str, command: Sequence[str]) -> dict[str, Any]:
+    """Return a summary in the shape of ``euthymia.summary/1``; NaN is null, no wall times or dates."""
+    made = summary.provenance
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "command": list(command),
+        "version": made.version,
+        "seed": made.seed,
+        "regimen": made.regimen,
+        "provenance": _provenance(made, patients=summary.patients, is_typical=False),
+        "times_h": _numbers(summary.times_h),
+        "levels": list(summary.levels),
+        "variables": {
+            variable.name_in(unit): {
+                "unit": variable.unit_in(unit),
+                "meaning": variable.meaning,
+                "quantiles": [_numbers(row) for row in curve.quantiles],
+                "mean": _numbers(curve.mean),
+                "sd": _numbers(curve.sd),
+                "smallest": _numbers(curve.smallest),
+                "largest": _numbers(curve.largest),
+                "resolution": curve.resolution,
+                "outside_fraction": curve.outside_fraction,
+            }
+            for variable, curve in summary_curves(summary, unit)
+        },
+        "shares": {endpoint: _numbers(share) for endpoint, share in summary.shares.items()},
+        "patients": summary.patients,
+        "certificate": asdict(summary.certificate),
+        "warnings": list(summary.warnings),
+    }
+
+
+def summary_table(summary: Summary, *, unit: str) -> polars.DataFrame:
+    """Return a summary as a long table; the share of patients with an endpoint stands under ``mean``."""
+    import polars
+
+    count = len(summary.times_h)
+    quantiles = [f"p{100.0 * level:04.1f}".removesuffix(".0") for level in summary.levels]
+    columns = ("time_h", "variable", "unit", *quantiles, "mean", "sd", "smallest", "largest")
+    parts = [
+        {
+            "variable": [variable.stem] * count,
+            "unit": [variable.unit_in(unit)] * count,
+            **dict(zip(quantiles, curve.quantiles, strict=True)),
+            "mean": curve.mean,
+            "sd": curve.sd,
+            "smallest": curve.smallest,
+            "largest": curve.largest,
+        }
+        for variable, curve in summary_curves(summary, unit)
+    ]
+    parts += [
+        {"variable": [endpoint] * count, "unit": ["1"] * count, "mean": share}
+        for endpoint, share in summary.shares.items()
+    ]
+    frames = [polars.DataFrame({"time_h": summary.times_h, **part}) for part in parts]
+    return polars.concat(frames, how="diagonal").select(columns)
+
+
+def summary_curves(summary: Summary, unit: str) -> list[tuple[Variable, Curve]]:
+    """Return each variable of a summary with its curve, concentrations in some unit."""
+    found = [(find_variable(stem), curve) for stem, curve in summary.curves.items()]
+    return [(variable, curve.scaled(variable.factor_to(unit))) for variable, curve in found]
+
+
+def _provenance(made: Provenance, *, patients: int, is_typical: bool) -> dict[str, Any]:
+    return {
+        "parameters": made.parameters,
+        "overrides": dict(made.overrides),
+        "engine": made.engine,
+        "sources": list(made.sources),
+        "weight_kg": list(made.weight_kg),
+        "covariates": list(made.covariates),
+        "horizon_h": made.horizon_h,
+        "patients": patients,
+        "is_typical": is_typical,
+        "status": "simulated; research software, not a medical device",
+    }
 
 
 def dump_json(document: dict[str, Any]) -> str:
