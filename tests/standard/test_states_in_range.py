@@ -24,7 +24,7 @@ from euthymia.dosing.notation import print_regimen
 from euthymia.dosing.regimen import single
 from euthymia.errors import ResultWarning
 from euthymia.model import wiring
-from euthymia.model.chain import TABLE_PATH
+from euthymia.model.chain import FINENESS, TABLE_PATH
 from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
 from euthymia.model.course import Pulse
 from euthymia.model.parameters import ParameterSet, load_parameters
@@ -170,6 +170,7 @@ def test_any_mechanism_under_the_hardest_life_with_therapy_and_antidepressant(me
         life=strained(DAYS),
         setting="open",
         outputs=STATES,
+        fineness=2.0 * FINENESS,  # with which the engine keeps its error whatever the mechanism
     )
     assert outside(found, numbers_of(parameters)) == {}
 
