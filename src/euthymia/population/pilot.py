@@ -25,8 +25,8 @@ FINEST = 4.0
 CANDIDATES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Fineness of the grid, relative to the one that suits most schedules."""
 SHARE_OF_TOLERANCE = 0.6
-"""Every pilot lies within this share of the tolerance: of the caller's patients few then have to be solved again,
-which costs more than a somewhat finer grid for all."""
+"""Every pilot lies within this share of the tolerance: of the caller's patients few then have to be solved
+again, which costs more than a somewhat finer grid for all."""
 MOST_PILOTS = 0.95
 SMALLEST_SCALE = 1e-9
 """What an observable that stays at 0 in all pilots is held against."""
