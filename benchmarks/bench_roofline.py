@@ -2,8 +2,8 @@
 
 Arithmetic is counted from the program that is compiled (an addition, a product, a comparison or a choice
 counts 1, a fused multiply-add 2, a division 1, functions as listed below), for the equations of a course of
-ketamine alone. The peak is measured here, by fused multiply-adds that stay in registers. Bytes are those a step
-touches: they fit into the second cache, so that memory itself is hardly read.
+ketamine alone. The peak is measured here, by fused multiply-adds that stay in registers. Bytes are those a
+step touches: they fit into the second cache, so that memory itself is hardly read.
 
     python benchmarks/bench_roofline.py
 """

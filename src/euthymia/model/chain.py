@@ -35,6 +35,8 @@ TOLERANCE = 1e-4
 """Largest error that a patient's observables are accepted with, relative to their scales."""
 FINER = (2.0, 4.0, 8.0)
 """How much finer the grid is at each further try."""
+WHILE_OWN_H = 0.06
+"""Length of two steps in the hour in which absorption ends at times of each patient's own."""
 AFTER_START_H, AFTER_END_H, AFTER_BOLUS_H, AFTER_OTHER_H, AFTER_BEND_H = 0.09, 0.045, 0.03, 2.5, 6.0
 """Length of the first two steps after an input starts or ends, after one that is given at once, after
 anything else that happens, and after a day on which life and mood bend. Found by search over eight
@@ -400,6 +402,8 @@ def _events(course: Course, drive: CourseDrive) -> list[Event]:
     for starts_h, ends_h in drive.inputs_h():
         found += [Event(starts_h, AFTER_BOLUS_H if ends_h == starts_h else AFTER_START_H)]
         found += [Event(ends_h, AFTER_END_H)]
+    for given_h in drive.individual_h():
+        found += [Event(given_h + since_h, WHILE_OWN_H) for since_h in np.arange(0.0, 1.0, WHILE_OWN_H)]
     for visit in course.visits:
         found += [Event(visit.time_h, AFTER_OTHER_H)]
         found += [] if visit.verdict_h is None else [Event(visit.verdict_h, AFTER_OTHER_H)]

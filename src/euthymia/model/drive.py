@@ -115,6 +115,11 @@ class CourseDrive:
         given = [(float(one.start_h), float(one.start_h)) for one in inputs]  # lags are counted from here
         return given + [(float(start), float(start + length)) for _, start, length in shared]
 
+    def individual_h(self) -> list[float]:
+        """Return when inputs are given that start or end at times of each patient's own."""
+        inputs = [one for given, _ in self.drugs for one in given]
+        return [float(one.start_h) for one in inputs if np.ndim(one.lag_h) or np.ndim(one.duration_h)]
+
     def _drug(self, times_h: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         values: dict[str, Array] = {}
         slopes: dict[str, Array] = {}
