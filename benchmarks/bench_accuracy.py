@@ -2,7 +2,7 @@
 
 Each schedule is solved as a user's run is (calibrated grid, every patient checked, those over tolerance
 solved again), and once more on a grid several times finer. The error of a patient is the largest difference
-over observables and times, relative to the observable's own scale, as in the certificate. For two patients the
+over observables and times, relative to the own scale of each, as in the certificate. For two patients the
 NumPy engine in double precision, on a grid finer still, says how right the fine grid is.
 
     python benchmarks/bench_accuracy.py
