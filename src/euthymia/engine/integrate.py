@@ -176,6 +176,8 @@ def _by_library(
         if first in march.decisions:
             native.set_linear(parted.linear())
         native.advance(grid[first : last + 1], parted, record.within(first, last))
+        if not np.isfinite(native.y).all():
+            return None
         native.y[...] = march.jump(native.y, last)
         if native.y_coarse is not None:
             native.y_coarse[...] = march.jump(native.y_coarse, last, is_deciding=False)
