@@ -297,8 +297,12 @@ def _places(found: Summary) -> dict[int, str]:
     from euthymia.cli.chain import day_label
 
     times = [float(time) for time in found.times_h]
-    shown = {times.index(day * 24.0): day_label(day) for day in DAYS if day * 24.0 in times}
-    return {0: "start", **shown, len(times) - 1: day_label(times[-1] / 24.0)}
+    last = times[-1] / 24.0
+    close = {day for day in DAYS if abs(day - last) < 0.1}  # the end stands for it
+    shown = {
+        times.index(day * 24.0): day_label(day) for day in DAYS if day * 24.0 in times and day not in close
+    }
+    return {0: "start", **shown, len(times) - 1: f"end, {day_label(last)}"}
 
 
 def _cells(found: Summary, variable: Variable, curve: Curve) -> tuple[list[str], list[list[str]]]:

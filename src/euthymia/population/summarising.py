@@ -39,6 +39,8 @@ BLOCK = 256
 """Patients whose moments are summed together; chunks are whole numbers of blocks."""
 WIDENED = 1.0
 """How far the scale of a histogram reaches beyond the pilots' values on each side, in widths of these."""
+NARROWEST, SMALLEST_SPAN = 1e-9, 1e-12
+"""Span of the pilots' values, relative to that over all times and at all, below which it counts as this."""
 MEMORY_MB = 500.0
 LARGEST_CHUNK = 8 * BLOCK
 _BYTES_PER_NUMBER = 20
@@ -232,14 +234,15 @@ class _Totals:
         self.last = {name: np.zeros(self.patients, np.float32) for name in self.names} if keeps_last else None
         self.done = self.by_exponential = 0
 
-    def _ranges(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Return where the histogram of each variable begins, and the width of a bin, by the pilots."""
+    def _ranges(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return where the histogram of each variable begins, and the width of a bin, by the pilots, (T, 1)."""
         pilots = pilots_of(self.run)
         found = values_of(solve_part(pilots, slice(None), None))
         low, width = {}, {}
         for name in self.names:
-            smallest, largest = float(found[name].min()), float(found[name].max())
-            span = max(largest - smallest, 1e-9)
+            values = np.asarray(found[name], float)
+            smallest, largest = values.min(axis=0)[:, None], values.max(axis=0)[:, None]
+            span = np.maximum(largest - smallest, max(NARROWEST * np.ptp(values), SMALLEST_SPAN))
             low[name] = smallest - WIDENED * span
             width[name] = (1.0 + 2.0 * WIDENED) * span / BINS
         return low, width
@@ -250,7 +253,7 @@ class _Totals:
         rows = BINS * np.arange(self.times)[:, None]
         for name in self.names:
             by_time = np.ascontiguousarray(np.asarray(values[name]).T, float)
-            place = np.floor((by_time - self.low[name]) * (1.0 / self.width[name]))
+            place = np.floor((by_time - self.low[name]) / self.width[name])
             is_outside = (place < 0) | (place >= BINS)
             place = np.clip(place, 0, BINS - 1).astype(np.int64) + rows
             counts = np.bincount(place.ravel(), minlength=BINS * self.times).reshape(self.times, BINS)
@@ -307,7 +310,7 @@ class _Totals:
             sd=np.sqrt(np.maximum(squares / self.patients - mean * mean, 0.0)),
             smallest=smallest,
             largest=largest,
-            resolution=self.width[name],
+            resolution=float(self.width[name].max()),
             outside_fraction=float(self.outside[name].max()) / self.patients,
         )
 
@@ -319,7 +322,7 @@ class _Totals:
         at = np.arange(self.times)
         before = np.where(place > 0, upto[at, place - 1], 0)
         share = (rank - before) / np.maximum(self.counts[name][at, place], 1)
-        return self.low[name] + self.width[name] * (place + np.clip(share, 0.0, 1.0))
+        return self.low[name][:, 0] + self.width[name][:, 0] * (place + np.clip(share, 0.0, 1.0))
 
 
 def _endpoints(name: str, by_time: Array) -> dict[str, NDArray[np.bool_]]:
