@@ -32,6 +32,10 @@ class RunFailedError(EuthymiaError, RuntimeError):
     """The computation or its output failed: solver, disk, interrupted resource."""
 
 
+class MissingExtraError(EuthymiaError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+
 class ResultWarning(UserWarning):
     """A result may not mean what it seems to: extrapolation, few draws, unverified source."""
 
@@ -75,3 +79,11 @@ def unknown(kind: str, name: str, known: Iterable[str], *, cure: str = "") -> Un
     else:
         hint = f"Known: {', '.join(names)}."
     return UnknownNameError(" ".join(part for part in (f"Unknown {kind} {name!r}.", hint, cure) if part))
+
+
+def missing_extra(library: str, *, extra: str, needed_for: str) -> MissingExtraError:
+    """Build the error for an optional library that is not installed."""
+    return MissingExtraError(
+        f"{needed_for} needs {library}, which is not installed. It comes with the extra: "
+        f"pip install 'euthymia[{extra}]'."
+    )

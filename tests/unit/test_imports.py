@@ -10,7 +10,7 @@ import pytest
 
 import euthymia
 
-HEAVY = ("scipy", "polars", "plotly", "pydantic", "pint", "jinja2", "typer", "xarray", "rich")
+HEAVY = ("scipy", "polars", "plotly", "pydantic", "pint", "jinja2", "typer", "xarray", "rich", "jax")
 REGIMEN = "ketamine 0.5 mg/kg iv over 40 min"
 CALL = f"""
 import io
