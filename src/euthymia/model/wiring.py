@@ -6,7 +6,7 @@ no algebraic loop. Names of states and parameters are ``layer.field``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -409,6 +409,16 @@ def at_session(m: Any, state: Values, parameter: Values) -> dict[str, Any]:
     return _named("discomfort", discomfort.at_session(record(discomfort.State, "discomfort", state)))
 
 
+Repeat = Callable[[int, Callable[[Any], Any], Any], Any]
+
+
+def repeated(count: int, step: Callable[[Any], Any], value: Any) -> Any:
+    """Return a value after a number of equal steps."""
+    for _ in range(count):
+        value = step(value)
+    return value
+
+
 def initial(
     m: Any,
     parameter: Values,
@@ -416,6 +426,7 @@ def initial(
     is_well: bool = False,
     mood_noise_logit: Any = 0.0,
     occupancy_fraction: float = 0.0,
+    repeat: Repeat = repeated,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the states before treatment and what the untreated episode fixes.
 
@@ -435,6 +446,8 @@ def initial(
     occupancy_fraction : float
         By an antidepressant that has been taken for months: serotonin, BDNF and synapses are adapted to it,
         and the person is in the episode nevertheless.
+    repeat : callable (count, step, value) -> value after that many steps
+        How a loop is written in the namespace.
 
     Returns
     -------
@@ -452,7 +465,7 @@ def initial(
         plasticity_fraction=p["belief"].resting_plasticity_fraction * ill["free_gate"],
         deficit_relative=ill["deficit"],
     )
-    rest = _well(m, p, start, occupancy_fraction) if is_well else ill
+    rest = _well(m, p, start, occupancy_fraction, repeat) if is_well else ill
     lived = severity.logit(m, rest["severity"].severity_fraction) + mood_noise_logit
     mood = severity.State(1.0 / (1.0 + m.exp(-lived)))
     thoughts = ideation.Inputs(mood.severity_fraction, 0.0, 0.0, 0.0, start.ideation_offset_logit)
@@ -470,13 +483,18 @@ def initial(
 ROUNDS_TO_WELL = 400
 
 
-def _well(m: Any, p: Mapping[str, Any], start: Start, occupancy_fraction: float) -> dict[str, Any]:
+def _well(
+    m: Any, p: Mapping[str, Any], start: Start, occupancy_fraction: float, repeat: Repeat
+) -> dict[str, Any]:
     """Follow mood and belief from no negative belief to where they rest, under the loads of usual life."""
-    rest = _rest(m, p, 0.0 * start.offset_logit, occupancy_fraction)
-    for _ in range(ROUNDS_TO_WELL):
+
+    def next_severity(lived: Any) -> Any:
+        rest = _rest(m, p, lived, occupancy_fraction)
         y = severity.pressure(_pressure_inputs(rest), p["severity"]) + start.offset_logit
-        rest = _rest(m, p, 1.0 / (1.0 + m.exp(-y)), occupancy_fraction)
-    return rest
+        return 1.0 / (1.0 + m.exp(-y))
+
+    lived = repeat(ROUNDS_TO_WELL, next_severity, 0.0 * start.offset_logit)
+    return _rest(m, p, lived, occupancy_fraction)
 
 
 def _rest(m: Any, p: Mapping[str, Any], lived: Any, occupancy_fraction: float) -> dict[str, Any]:

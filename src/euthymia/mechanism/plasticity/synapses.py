@@ -79,14 +79,21 @@ def adapted(m: Any, inputs: Inputs, parameters: Parameters) -> State:
     def new(stable: Any) -> Any:
         return born * (p.largest_density_relative - stable) / (born + lost)
 
+    def change(stable: Any) -> Any:
+        back = _relaxation(m, target - stable, p.recovery_time_h, p.loss_time_h)
+        return p.stabilisation_rate_per_h * new(stable) + back
+
     low, high = target, p.largest_density_relative + 0.0 * target
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        change = p.stabilisation_rate_per_h * new(middle) + _relaxation(
-            m, target - middle, p.recovery_time_h, p.loss_time_h
-        )
-        low, high = m.where(change > 0.0, middle, low), m.where(change > 0.0, high, middle)
+        is_rising = change(middle) > 0.0
+        low, high = m.where(is_rising, middle, low), m.where(is_rising, high, middle)
     stable = 0.5 * (low + high)
+    # Newton's step moves the last bits only; to one who differentiates it gives what halving hides
+    slope = -p.stabilisation_rate_per_h * born / (born + lost) - _relaxation_rate(
+        m, target - stable, p.recovery_time_h, p.loss_time_h
+    )
+    stable = stable - change(stable) / slope
     return State(new_fraction=new(stable), stable_fraction=stable)
 
 
@@ -128,3 +135,9 @@ def _relaxation(m: Any, gap: Any, recovery_time_h: Any, loss_time_h: Any) -> Any
     up, down = 1.0 / recovery_time_h, 1.0 / loss_time_h
     size = m.sqrt(gap * gap + SMOOTHING * SMOOTHING) - SMOOTHING
     return 0.5 * (up + down) * gap + 0.5 * (up - down) * size
+
+
+def _relaxation_rate(m: Any, gap: Any, recovery_time_h: Any, loss_time_h: Any) -> Any:
+    """Return the derivative of the relaxation by its gap."""
+    up, down = 1.0 / recovery_time_h, 1.0 / loss_time_h
+    return 0.5 * (up + down) + 0.5 * (up - down) * gap / m.sqrt(gap * gap + SMOOTHING * SMOOTHING)
