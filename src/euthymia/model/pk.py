@@ -38,6 +38,14 @@ class PkModel(NamedTuple):
     reaching_umol: Array
 
 
+class Wired(NamedTuple):
+    """Flows, inputs and observables before anything is solved; arithmetic on the values handed over."""
+
+    flows: list[Flow]
+    inputs: list[Input]
+    observed: Observed
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """How one form of pharmacokinetic model is put together from its parameter record."""
@@ -174,30 +182,49 @@ def wire_pk(
     extend : callable or None
         Given what can be observed, returns flows to add: observers such as effect sites.
     """
-    structure = STRUCTURES[parameters.structure]
-    record = record_of(parameters, values)
-    count = patient_count
-    drugs = list(dict.fromkeys(one.dose.drug for one in given))
-    ways = list(dict.fromkeys(way_of(one.dose.drug, one.dose.route) for one in given))
-    parts = parts_of(drugs) if parameters.structure == "enantiomers" else ("S",)
-    inputs: list[Input] = []
-    total = np.zeros(count)
+    wired = wire_flows(parameters, values, given, extend=extend)
+    system = assemble(wired.flows, patient_count)
+    known, total = set(system.nodes), np.zeros(patient_count)
     for one in given:
-        for node, amount, entry in _shares(structure, record, parts, parameters.structure, one.dose):
-            inputs.append(_input(node, np.broadcast_to(amount, (count,)), entry, one))
         total = total + one.dose.amount_umol
-    observed = structure.observed(record, parts, parameters.site)
-    flows = [*structure.flows(record, ways, parts), *(extend(observed) if extend else ())]
-    system = assemble(flows, count)
-    known = set(system.nodes)
-    inputs = [item for item in inputs if item.node in known]
+    inputs = [
+        item._replace(amount=np.broadcast_to(item.amount, (patient_count,)))
+        for item in wired.inputs
+        if item.node in known
+    ]
     return PkModel(
         system=system,
         inputs=tuple(inputs),
-        observed=observed,
+        observed=wired.observed,
         given_umol=total,
         reaching_umol=_reaching(system, inputs),
     )
+
+
+def wire_flows(
+    parameters: ParameterSet,
+    values: Mapping[str, Any],
+    given: Sequence[Given],
+    *,
+    extend: Callable[[Observed], Sequence[Flow]] | None = None,
+) -> Wired:
+    """Return the flows, inputs and observables of a batch of patients, not yet made a system.
+
+    Arguments as for :func:`wire_pk`. Values may be arrays of JAX, but for those of sublingual doses.
+    """
+    structure = STRUCTURES[parameters.structure]
+    record = record_of(parameters, values)
+    drugs = list(dict.fromkeys(one.dose.drug for one in given))
+    ways = list(dict.fromkeys(way_of(one.dose.drug, one.dose.route) for one in given))
+    parts = parts_of(drugs) if parameters.structure == "enantiomers" else ("S",)
+    inputs = [
+        _input(node, amount, entry, one)
+        for one in given
+        for node, amount, entry in _shares(structure, record, parts, parameters.structure, one.dose)
+    ]
+    observed = structure.observed(record, parts, parameters.site)
+    flows = [*structure.flows(record, ways, parts), *(extend(observed) if extend else ())]
+    return Wired(flows, inputs, observed)
 
 
 def _shares(

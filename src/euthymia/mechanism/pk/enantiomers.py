@@ -171,7 +171,7 @@ def observed(parameters: Parameters, *, enantiomers: Collection[str]) -> Observe
         found[f"{letter}_ketamine_arterial"] = {f"{enantiomer}.ketamine.central": 1.0 / p.central_volume_L}
         if p.venous_rate_per_h is not None:
             found[f"{letter}_ketamine_venous"] = {
-                f"{enantiomer}.ketamine.vein": np.ones_like(p.central_volume_L)
+                f"{enantiomer}.ketamine.vein": p.central_volume_L / p.central_volume_L
             }
         found[f"{letter}_norketamine"] = {
             f"{enantiomer}.norketamine.central": 1.0 / p.norketamine_central_volume_L
@@ -206,7 +206,7 @@ def entries(
         Time under the tongue; None is the hold of the source study.
     """
     p = parameters
-    whole = np.ones_like(p.central_volume_L)
+    whole = p.central_volume_L / p.central_volume_L
     if way == "iv":
         return (Entry(f"{enantiomer}.ketamine.central", whole),)
     if way == "intramuscular" and p.intramuscular_fraction is not None:
