@@ -56,17 +56,17 @@ class Table2:
 
     def __call__(self, x: Any, y: Any) -> Array:
         """Return the value; any shapes that broadcast."""
-        return self._sum(x, y, _value_weights, _value_weights)
+        return self._sum(x, y, value_weights, value_weights)
 
     def derivative_x(self, x: Any, y: Any) -> Array:
         """Return the derivative along x; 0 outside 0 to 1."""
         inside = (np.asarray(x) >= 0.0) & (np.asarray(x) <= 1.0)
-        return np.where(inside, self._cells * self._sum(x, y, _slope_weights, _value_weights), 0.0)
+        return np.where(inside, self._cells * self._sum(x, y, _slope_weights, value_weights), 0.0)
 
     def derivative_y(self, x: Any, y: Any) -> Array:
         """Return the derivative along y; 0 outside 0 to 1."""
         inside = (np.asarray(y) >= 0.0) & (np.asarray(y) <= 1.0)
-        return np.where(inside, self._cells * self._sum(x, y, _value_weights, _slope_weights), 0.0)
+        return np.where(inside, self._cells * self._sum(x, y, value_weights, _slope_weights), 0.0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Table2) and np.array_equal(self.coefficients, other.coefficients)
@@ -85,8 +85,8 @@ class Table2:
         corner = row * width + column
         near = (np.arange(4)[:, None] + width * np.arange(4)).reshape(4, 4, *(1,) * corner.ndim)
         around = self.coefficients.reshape(-1).take(corner + near)  # (4 columns, 4 rows, ...)
-        by_row = _weighted(weights_y(along_y), around)
-        return _weighted(weights_x(along_x), by_row)
+        by_row = weighted(weights_y(along_y), around)
+        return weighted(weights_x(along_x), by_row)
 
     def _place(self, x: Any) -> tuple[NDArray[np.intp], Array]:
         """Return the cell of each value and how far into the cell it lies, 0 to 1."""
@@ -96,7 +96,7 @@ class Table2:
         return cell, scaled - cell
 
 
-def _weighted(weights: tuple[Array, Array, Array, Array], values: Array) -> Array:
+def weighted(weights: tuple[Any, Any, Any, Any], values: Any) -> Any:
     """Return the weighted sum over the first axis, always in the same order."""
     total = weights[0] * values[0]
     for weight, value in zip(weights[1:], values[1:], strict=True):
@@ -104,7 +104,7 @@ def _weighted(weights: tuple[Array, Array, Array, Array], values: Array) -> Arra
     return total
 
 
-def _value_weights(t: Array) -> tuple[Array, Array, Array, Array]:
+def value_weights(t: Any) -> tuple[Any, Any, Any, Any]:
     """Return the four cubic B-splines that do not vanish in a cell."""
     r = 1.0 - t
     square, cube = t * t, t * t * t
