@@ -130,12 +130,12 @@ def integrate(
     BuildError
         Where no library can be compiled.
     """
-    grid, times = _grid(grid_h), np.asarray(times_h, float)
-    _check_times(times, grid)
+    grid, times = checked_grid(grid_h), np.asarray(times_h, float)
+    check_times(times, grid)
     values = _parameters(equations, parameters, patient_count)
     kernel = compile_equations(equations, values, absent)
     start = _initial(equations, initial, patient_count)
-    march = _March(kernel, values, grid, patient_count, _by_step(jumps, grid), _by_step(decisions, grid))
+    march = _March(kernel, values, grid, patient_count, by_step(jumps, grid), by_step(decisions, grid))
 
     def report(step: int) -> None:
         if on_progress is not None:
@@ -195,7 +195,8 @@ def _by_library(
 # --- what is asked for ---------------------------------------------------------------------------
 
 
-def _grid(grid_h: Array) -> Array:
+def checked_grid(grid_h: Array) -> Array:
+    """Return the times between which is stepped, or say what is wrong with them."""
     grid = np.asarray(grid_h, float)
     is_good = grid.ndim == 1 and len(grid) > 2 and np.isfinite(grid).all() and (np.diff(grid) > 0).all()
     if not is_good or len(grid) % 2 == 0:
@@ -207,7 +208,8 @@ def _grid(grid_h: Array) -> Array:
     return grid
 
 
-def _check_times(times: Array, grid: Array) -> None:
+def check_times(times: Array, grid: Array) -> None:
+    """Raise for times asked for that are not within the grid, or not ascending."""
     is_good = times.ndim == 1 and np.isfinite(times).all() and (np.diff(times) >= 0).all()
     if is_good and (not len(times) or (times[0] >= grid[0] and times[-1] <= grid[-1])):
         return
@@ -268,8 +270,8 @@ def _initial(equations: Equations, initial: Mapping[str, Array], count: int) -> 
     return y
 
 
-def _by_step(happenings: Sequence[tuple[float, Any]], grid: Array) -> dict[int, list[Any]]:
-    """Return {grid point: what happens there}."""
+def by_step(happenings: Sequence[tuple[float, Any]], grid: Array) -> dict[int, list[Any]]:
+    """Return {grid point: what happens there}; raise for a time between pairs of steps."""
     found: dict[int, list[Any]] = {}
     for time, one in happenings:
         at = int(np.argmin(np.abs(grid - time)))
@@ -391,7 +393,7 @@ class _March:
 
     def _drive(self, drive: Drive, first: int, last: int) -> Any:
         """Return what drives decide at each stage time and at each start of a block of steps."""
-        times, is_left = _stage_times(self.grid[first : last + 1])
+        times, is_left = stage_times(self.grid[first : last + 1])
         values, slopes = drive_values(drive, self.kernel.equations.drives, times, is_left, self.count)
         starts = slice(None, None, len(STAGE_TIMES))
         self.drives = values
@@ -489,7 +491,7 @@ def _blocks(steps: int, count: int, breaks: Collection[int]) -> Iterator[tuple[i
             yield first, min(first + size, end)
 
 
-def _stage_times(grid: Array) -> tuple[Array, Flags]:
+def stage_times(grid: Array) -> tuple[Array, Flags]:
     """Return all stage times of some steps in order, and where the limit from the left is meant.
 
     The first and the last of a step lie just inside it, on the right side of what happens at its ends.

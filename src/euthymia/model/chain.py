@@ -239,7 +239,7 @@ class _Problem:
 
     def jumps(self) -> list[Jump]:
         """Return what changes states at once."""
-        return [jump for jump in _jumps(self.course) if self.start_h <= jump[0] <= self.end_h]
+        return [jump for jump in jumps_of(self.course) if self.start_h <= jump[0] <= self.end_h]
 
     def solve(
         self,
@@ -251,7 +251,7 @@ class _Problem:
     ) -> ChainSolution:
         """Return the solution on the grid of the schedule."""
         drive, given, first = self.begin()
-        grid = make_grid(self.start_h, self.end_h, _events(self.course, drive), fineness=fineness)
+        grid = make_grid(self.start_h, self.end_h, events_of(self.course, drive), fineness=fineness)
         is_alone = not (drive.is_beside or any(np.any(first[name]) for name in wiring.STILL))
         equations, asked = (KETAMINE_ALONE if is_alone else EQUATIONS), self.outputs
         still = [name for name in wiring.STILL if is_alone and (asked is None or name in asked)]
@@ -331,7 +331,7 @@ def _by_reference(problem: _Problem) -> tuple[dict[str, Array], int]:
     from euthymia.engine.reference_ode import integrate_by_scipy
 
     drive, given, first = problem.begin()
-    start_h, end_h, events = problem.start_h, problem.end_h, _events(problem.course, drive)
+    start_h, end_h, events = problem.start_h, problem.end_h, events_of(problem.course, drive)
     stops = sorted({start_h, *(one.time_h for one in events if start_h < one.time_h < end_h), end_h})
     smooth = Interpolated(drive, make_grid(start_h, end_h, events, fineness=REFERENCE_FINENESS))
     found = integrate_by_scipy(
@@ -396,7 +396,7 @@ def _gamma_table(constants: tuple[float, ...]) -> Table2:
     return Table2.fit(spectrum.gamma_index(blocks[:, None], blocks[None, :], node(constants)))
 
 
-def _events(course: Course, drive: CourseDrive) -> list[Event]:
+def events_of(course: Course, drive: CourseDrive) -> list[Event]:
     """Return every time at which something jumps or bends for all patients."""
     found = [Event(time_h, AFTER_START_H) for time_h in course.sessions_h]
     for starts_h, ends_h in drive.inputs_h():
@@ -413,7 +413,8 @@ def _events(course: Course, drive: CourseDrive) -> list[Event]:
     return found + [Event(float(time_h), AFTER_BEND_H) for time_h in course.kinks_h]
 
 
-def _jumps(course: Course) -> list[tuple[float, Callable[..., Any]]]:
+def jumps_of(course: Course) -> list[tuple[float, Callable[..., Any]]]:
+    """Return what changes states at once, by time."""
     found: list[tuple[float, Callable[..., Any]]] = [(time, wiring.at_session) for time in course.sessions_h]
     found += [(time, wiring.at_ect) for time in course.ect_h]
     found += [(time, wiring.at_antidepressant) for time in course.contacts_h]
