@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from euthymia.engine.jax_march import STAGE_TIMES
+from euthymia.engine.grid import CLOSEST_H, INSIDE_H
 from euthymia.engine.jax_maths import load_jax
 from euthymia.engine.linear import Input
 from euthymia.engine.modes import Array
+from euthymia.engine.rosenbrock import STAGE_TIMES
 from euthymia.errors import InvalidInputError, invalid
 
 
@@ -29,7 +30,7 @@ class GridResponse(NamedTuple):
     Parameters
     ----------
     at_stages : {output: array (S, 5, P)}
-        At the end of a step before what is given there.
+        At the end of a step before what is given there; the first and the last just inside the step.
     at_starts : {output: array (S, P)}
     at_times : {output: array (T, P)}
         At equal times what is given counts as given.
@@ -83,6 +84,10 @@ def propagate(
         whole = jax.scipy.linalg.expm(length_h * joint)
         return whole[:-1, :-1] @ x + whole[:-1, -1]
 
+    def flow(x: Any, rate: Any) -> Any:
+        """Return what everyone's amounts gain per hour, (P, n): for times so short that it is constant."""
+        return numpy.einsum("pij,pj->pi", matrix, x) + rate
+
     everyone = jax.vmap(later, in_axes=(0, 0, 0, None))
     at_shares = jax.vmap(everyone, in_axes=(None, None, None, 0))
     shares = np.asarray(STAGE_TIMES[1:])
@@ -90,13 +95,15 @@ def propagate(
     def step(x: Any, given: Any) -> tuple[Any, Any]:
         length_h, bolus, rate = given
         x = x + bolus
-        ends = at_shares(matrix, x, rate, length_h * shares)
-        return ends[-1], numpy.concatenate([x[None], ends])
+        after = at_shares(matrix, x, rate, length_h * shares)
+        end = after[-1]
+        inside = (x + INSIDE_H * flow(x, rate), *after[:-1], end - INSIDE_H * flow(end, rate))
+        return end, (x, numpy.stack(inside))
 
     start = numpy.zeros((patient_count, len(system.nodes)))
-    last, stages = jax.lax.scan(step, start, (np.diff(grid), boluses[:-1], rates))  # (S, 5, P, n)
+    last, (begun, stages) = jax.lax.scan(step, start, (np.diff(grid), boluses[:-1], rates))
     at = np.searchsorted(grid, times, side="right") - 1
-    begun = numpy.concatenate([stages[:, 0], (last + boluses[-1])[None]])[at]
+    begun = numpy.concatenate([begun, (last + boluses[-1])[None]])[at]
     if (times != grid[at]).any():
         going_on = numpy.concatenate([rates, 0.0 * rates[:1]])[at]
         begun = jax.vmap(everyone, in_axes=(None, 0, 0, 0))(matrix, begun, going_on, times - grid[at])
@@ -186,9 +193,9 @@ def _check_covered(item: Input) -> None:
 
 
 def _grid_point(grid: Array, time: float) -> int:
-    at = int(np.searchsorted(grid, time))
-    if at == len(grid) or grid[at] != time:
+    at = int(np.argmin(np.abs(grid - time)))
+    if abs(grid[at] - time) > CLOSEST_H:
         raise invalid(
-            "inputs", must="given from grid point to grid point", got=f"{time!r} h", cure="Make it a mark."
+            "inputs", must="given from grid point to grid point", got=f"{time!r} h", cure="Make it an event."
         )
     return at

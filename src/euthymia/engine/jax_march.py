@@ -1,9 +1,10 @@
 """The same steps as :mod:`euthymia.engine.integrate`, by JAX: an oracle for values and for gradients.
 
 RODAS4 over a fixed grid as one ``lax.scan``, the Jacobian by forward differentiation of the rates and a dense
-solve. Nothing is recorded or generated: the equations are called as they stand, so a fault of the tracer, of
-its derivatives or of its elimination shows as a difference. Each new shape of grid, times, outputs or jumps
-is compiled anew, which takes seconds; the steps then take little.
+solve; times within a pair of steps by the same polynomial. Nothing is recorded or generated: the equations
+are called as they stand, so a fault of the tracer, of its derivatives or of its elimination shows as a
+difference. Each new shape of grid, times, outputs or jumps is compiled anew, which takes seconds; the steps
+then take little.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ from euthymia.engine.equations import (
     SolveFailedError,
     Values,
 )
-from euthymia.engine.integrate import Solution
+from euthymia.engine.integrate import (
+    Solution,
+    by_step,
+    check_times,
+    checked_grid,
+    quintic,
+    stage_times,
+)
 from euthymia.engine.jax_maths import jax_maths, load_jax
 from euthymia.engine.kernel import drive_values
-from euthymia.engine.rosenbrock import RODAS4
+from euthymia.engine.rosenbrock import RODAS4, STAGE_TIMES
 from euthymia.engine.table import Table2
 from euthymia.engine.trace import Declared
 from euthymia.errors import invalid, unknown
-
-STAGE_TIMES = tuple(sorted(set(RODAS4.nodes)))
-"""Shares of a step at which drives are read, the start and the end among them."""
 
 
 class _Stages(NamedTuple):
@@ -59,7 +64,6 @@ _STAGES = _Stages(
     _filled(RODAS4.corrections),
     np.asarray(RODAS4.time_weights),
 )
-_DENSE = _filled(RODAS4.dense)
 
 Solve = Callable[[Mapping[str, Any], Mapping[str, Any], "Driven"], dict[str, Any]]
 """solve(parameters, initial, driven) -> {output: (P, T)}: pure, and differentiable by every number in it."""
@@ -71,9 +75,9 @@ class Driven(NamedTuple):
     Parameters
     ----------
     values : {drive: array (S, 5, P)}
-        At the stage times of each step; at its end the limit from the left.
+        At the stage times of each step, the first and the last just inside it.
     slopes : {drive: array (S, P)}
-        Derivatives per hour at the start of each step.
+        Derivatives per hour at the first of them.
     at_times : {drive: array (T, P)}
         At the times asked for.
     """
@@ -83,29 +87,19 @@ class Driven(NamedTuple):
     at_times: Mapping[str, Any]
 
 
-def stage_times(grid_h: Array) -> Array:
-    """Return the stage times of each step, (S, 5), ends met exactly."""
-    grid = np.asarray(grid_h, float)
-    times = grid[:-1, None] + np.diff(grid)[:, None] * np.asarray(STAGE_TIMES)
-    times[:, -1] = grid[1:]
-    return times
-
-
 def sample(
     drive: Drive, names: Sequence[str], *, grid_h: Array, times_h: Array, patient_count: int
 ) -> Driven:
     """Return a drive read off where a march over a grid needs it."""
     if not names:
         return Driven({}, {}, {})
-    times = stage_times(grid_h)
-    is_left = np.zeros(times.shape, dtype=bool)
-    is_left[:, -1] = True
-    values, slopes = drive_values(drive, names, times.ravel(), is_left.ravel(), patient_count)
+    times, is_left = stage_times(np.asarray(grid_h, float))
+    values, slopes = drive_values(drive, names, times, is_left, patient_count)
     asked = np.asarray(times_h, float)
     later = [np.zeros((0, 1)) for _ in names]
     if len(asked):
         later, _ = drive_values(drive, names, asked, np.zeros(len(asked), dtype=bool), patient_count)
-    shape = (len(times), len(STAGE_TIMES), -1)
+    shape = (len(grid_h) - 1, len(STAGE_TIMES), -1)
     return Driven(
         values={name: one.reshape(shape) for name, one in zip(names, values, strict=True)},
         slopes={name: one.reshape(shape)[:, 0] for name, one in zip(names, slopes, strict=True)},
@@ -225,12 +219,12 @@ def make_solver(
 
 
 class _Fixed(NamedTuple):
-    """What a march is compiled for; ``is_between`` says whether a time lies between grid points."""
+    """What a march is compiled for; ``is_within`` says whether a time lies within a pair of steps."""
 
     equations: Equations
     asked: tuple[str, ...] | None
     jumps: tuple[tuple[_Hashable, ...], ...]
-    is_between: bool
+    is_within: bool
 
 
 class _Steps(NamedTuple):
@@ -241,10 +235,33 @@ class _Steps(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """Step that each time asked for lies in, (T,), and how far through it, (T,)."""
+    """Where each time asked for lies: its pair of steps, or the grid's last point, and weights within it.
 
-    step: Any
-    share: Array
+    Parameters
+    ----------
+    pair : array (T,)
+    of_changes : array (2, T)
+        Weights of the states at middle and end of the pair, less those at its start.
+    of_slopes_h : array (3, T)
+        Weights of the rates at start, middle and end, times the length of the pair.
+    """
+
+    pair: Any
+    of_changes: Array
+    of_slopes_h: Array
+
+    @classmethod
+    def make(cls, grid: Array, times: Array) -> _Reading:
+        start, middle, end = grid[:-1:2], grid[1::2], grid[2::2]
+        length = end - start
+        pair = np.searchsorted(grid[::2], times, side="right") - 1
+        of_changes, of_slopes_h = np.zeros((2, len(times))), np.zeros((3, len(times)))
+        for at in np.unique(pair[times > grid[::2][pair]]):
+            there = pair == at
+            share, half = (times[there] - start[at]) / length[at], (middle[at] - start[at]) / length[at]
+            of_changes[:, there], of_slopes = quintic(share, half)
+            of_slopes_h[:, there] = length[at] * of_slopes
+        return cls(pair, of_changes, of_slopes_h)
 
 
 class _Plan(NamedTuple):
@@ -263,35 +280,23 @@ class _Plan(NamedTuple):
         outputs: Sequence[str] | None,
         jumps: Sequence[Jump],
     ) -> _Plan:
-        grid, times = np.asarray(grid_h, float), np.asarray(times_h, float)
-        if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
-            raise invalid("grid_h", must="at least two ascending times in hours", got=f"shape {grid.shape}")
-        is_inside = (times >= grid[0]).all() and (times <= grid[-1]).all()
-        if times.ndim != 1 or not is_inside or not (np.diff(times) >= 0).all():
-            span = f"{grid[0]:g} to {grid[-1]:g} h"
-            raise invalid("times_h", must=f"ascending, within {span}", got=f"shape {times.shape}")
-        found: dict[int, list[_Hashable]] = {}
-        for time, jump in jumps:
-            at = int(np.searchsorted(grid, time))
-            if at == len(grid) or grid[at] != time:
-                raise invalid("jumps", must="at grid points", got=f"{time!r} h")
-            found.setdefault(at, []).append(_Hashable(jump))
-        kinds = list(dict.fromkeys(tuple(one) for one in found.values()))
+        grid, times = checked_grid(grid_h), np.asarray(times_h, float)
+        check_times(times, grid)
+        found = {at: tuple(map(_Hashable, there)) for at, there in by_step(jumps, grid).items()}
+        kinds = list(dict.fromkeys(found.values()))
         which = np.zeros(len(grid), dtype=np.int32)
         for at, one in found.items():
-            which[at] = 1 + kinds.index(tuple(one))
-        step = np.searchsorted(grid, times, side="right") - 1
-        length = np.append(np.diff(grid), 1.0)[step]
-        share = (times - grid[step]) / length
+            which[at] = 1 + kinds.index(one)
+        reading = _Reading.make(grid, times)
         return cls(
             _Fixed(
                 equations,
                 None if outputs is None else tuple(dict.fromkeys(outputs)),
                 tuple(kinds),
-                bool(share.any()),
+                bool(reading.of_changes.any()),
             ),
             _Steps(np.diff(grid), which),
-            _Reading(step, share),
+            reading,
         )
 
     def arguments(
@@ -402,18 +407,29 @@ class _March:
         numpy = self.numpy
         y = self.jump(steps.jump[0], y)
         along = (steps.length_h, driven.values, driven.slopes, steps.jump[1:])
-        last, kept = self.jax.lax.scan(self.step, y, along)
-        at_points = numpy.concatenate([kept[0], last[None]])
-        states = at_points[reading.step]
-        if self.fixed.is_between:
-            end, u, v = (numpy.concatenate([one, 0.0 * last[None]])[reading.step] for one in kept[1:])
-            s = reading.share[:, None, None]
-            within = (1.0 - s) * states + s * (end + (1.0 - s) * (u + s * v))
-            states = numpy.where(s > 0.0, within, states)
+        last, (starts, ends) = self.jax.lax.scan(self.step, y, along)
+        at_points = numpy.concatenate([starts, last[None]])
+        states = at_points[::2][reading.pair]
+        if self.fixed.is_within:
+            states = states + self.within(starts, ends, driven, reading)
         return self.observe(states.transpose(1, 0, 2), driven.at_times), numpy.isfinite(at_points)
 
+    def within(self, starts: Any, ends: Any, driven: Driven, reading: _Reading) -> Any:
+        """Return what states at the times asked for are beyond those at the start of the pair, (T, n, P)."""
+        numpy = self.numpy
+        points = numpy.stack([starts[::2], starts[1::2], ends[1::2]])
+        drives = {
+            name: numpy.stack([value[::2, 0], value[1::2, 0], value[1::2, -1]])
+            for name, value in driven.values.items()
+        }
+        slopes = self.jax.vmap(self.jax.vmap(self.rates))(points, drives)
+        pair = numpy.minimum(reading.pair, len(ends) // 2 - 1)  # at the last point all weights are 0
+        return numpy.einsum(
+            "kt,ktnp->tnp", reading.of_changes, (points[1:] - points[0])[:, pair]
+        ) + numpy.einsum("kt,ktnp->tnp", reading.of_slopes_h, slopes[:, pair])
+
     def step(self, y: Any, given: Any) -> tuple[Any, Any]:
-        """Return the states after a step and the jumps at its end, and what its extension is made of."""
+        """Return the states after a step and the jumps at its end, and those at its start and its end."""
         numpy = self.numpy
         h, values, slopes, jump = given
         jacobian, by_time = self.derivatives(y, {name: value[0] for name, value in values.items()}, slopes)
@@ -427,8 +443,7 @@ class _March:
 
         k, _ = self.jax.lax.scan(stage, numpy.zeros((len(RODAS4.nodes), *y.shape)), _STAGES)
         end = y + numpy.tensordot(_STAGES.arguments[-1], k, 1) + k[-1]
-        after = self.jump(jump, end)
-        return after, (y, end, *numpy.tensordot(_DENSE, k, 1)) if self.fixed.is_between else (y,)
+        return self.jump(jump, end), (y, end)
 
     def derivatives(self, y: Any, drive: Mapping[str, Any], slopes: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return df/dy, (P, n, n), and df/dt by way of the drives, (n, P), in one sweep."""

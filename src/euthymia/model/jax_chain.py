@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.engine.grid import LONGEST_STEP_H, make_grid
+from euthymia.engine.grid import make_grid
 from euthymia.engine.jax_linear import propagate
 from euthymia.engine.jax_march import Driven, check_finite, jit_quickly, make_solver, sample
 from euthymia.engine.jax_maths import jax_maths, load_jax
@@ -22,21 +22,17 @@ from euthymia.errors import InvalidInputError, unknown
 from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
 from euthymia.model import wiring
-
-# Until these three are public there, they are read as they stand: a copy would drift.
 from euthymia.model.chain import (
     EQUATIONS,
     FINENESS,
-    LONGEST_WITH_SWINGS_H,
     ChainSolution,
-    _jumps,
-    _marks,
-    _with_kinks,
     circuit_table,
+    events_of,
+    jumps_of,
     node_constants,
 )
 from euthymia.model.course import Course
-from euthymia.model.drive import CourseDrive, daily
+from euthymia.model.drive import CourseDrive, piecewise
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.sites import Wired, wire_midazolam, wire_sites
 
@@ -95,22 +91,15 @@ class JaxChain:
         self.values = {**chain_values, wiring.CIRCUIT_TABLE: circuit_table(node_constants(parameters))}
         self.times_h, self.count, self.is_well = np.asarray(times_h, float), patient_count, is_well
         drive = CourseDrive(parameters, pk_values, self.values, course, patient_count)
-        kinks = course.kinks_h
-        grid = make_grid(
-            start_h,
-            end_h,
-            [*_marks(course), *drive.bends_h()],
-            fineness=fineness,
-            longest_h=LONGEST_WITH_SWINGS_H if len(kinks) else LONGEST_STEP_H,
-        )
-        self.grid_h = _with_kinks(grid, kinks)
-        self.swing = daily(course.mood_noise, np.array([start_h]))[0][..., 0]
+        self.grid_h = make_grid(start_h, end_h, events_of(course, drive), fineness=fineness)
+        swings = drive.knots().get("mood_noise_logit")
+        self.swing = 0.0 if swings is None else piecewise(swings, np.array([start_h]))[0][..., 0]
         where = {"grid_h": self.grid_h, "times_h": self.times_h, "patient_count": patient_count}
         self.driven = sample(drive, EQUATIONS.drives, **where)
         self.solve = make_solver(
             EQUATIONS,
             outputs=outputs,
-            jumps=[jump for jump in _jumps(course, drive) if start_h <= jump[0] <= end_h],
+            jumps=[jump for jump in jumps_of(course) if start_h <= jump[0] <= end_h],
             **where,
         )
 
