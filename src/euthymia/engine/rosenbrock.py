@@ -13,8 +13,7 @@ class Rosenbrock:
 
     W k_i = f(t + c_i h, y + sum_j a_ij k_j) + h d_i df/dt + sum_j (e_ij / h) k_j
 
-    and the step ends at the argument of the last stage plus k_last. At t + s h, with r = 1 - s, the
-    continuous extension is r y_0 + s (y_1 + r (u + s v)), u = sum_j u_j k_j, v = sum_j v_j k_j.
+    and the step ends at the argument of the last stage plus k_last.
 
     References
     ----------
@@ -26,7 +25,6 @@ class Rosenbrock:
     time_weights: tuple[float, ...]
     arguments: tuple[tuple[float, ...], ...]
     corrections: tuple[tuple[float, ...], ...]
-    dense: tuple[tuple[float, ...], tuple[float, ...]]
 
 
 _FIFTH = (1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950)
@@ -51,12 +49,8 @@ RODAS4 = Rosenbrock(
         (7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160),
         (8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054),
     ),
-    dense=(
-        (10.12623508344586, -7.487995877610167, -34.80091861555747, -7.992771707568823, 1.025137723295662),
-        (-0.6762803392806898, 6.087714651680015, 16.43084320892478, 24.76722511418386, -6.594389125716872),
-    ),
 )
-"""Six stages, order 4, stiffly accurate and L-stable; the continuous extension has order 3.
+"""Six stages, order 4, stiffly accurate and L-stable.
 
 Coefficients as in Hairer and Wanner's code RODAS (https://www.unige.ch/~hairer/software.html, METH = 1).
 """
