@@ -136,8 +136,8 @@ def test_table_shows_days_endpoints_and_how_it_was_solved(command: Command):
     done = summarised(command, "--scales", "madrs,phq9", "--variables", "ketamine_venous")
     assert done.code == 0
     assert not done.err
-    rows = [line.split()[0] for line in done.out.splitlines() if re.match(r" (start|day) ", line)]
-    assert rows == ["start", "day", "day"] * 3
+    rows = [line.split()[0] for line in done.out.splitlines() if re.match(r" (start|day|end,) ", line)]
+    assert rows == ["start", "day", "end,"] * 3
     assert done.out.count("p05    p50    p95") >= 2
     assert done.out.count("response   remission") == 2
     assert "12 virtual patients, 70 kg, setting open" in done.out
