@@ -6,6 +6,7 @@ Run by ``make docs``; a test checks that they are current.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from euthymia.evidence.fact_compare import FactComparison
 
+os.environ["EUTHYMIA_ENGINE"] = "numpy"  # in double precision, as the tests
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py; do not edit. -->\n\n"
