@@ -259,7 +259,7 @@ class _Reading(NamedTuple):
         for at in np.unique(pair[times > grid[::2][pair]]):
             there = pair == at
             share, half = (times[there] - start[at]) / length[at], (middle[at] - start[at]) / length[at]
-            of_changes[:, there], of_slopes = quintic(share, half)
+            of_changes[:, there], of_slopes = quintic(share, float(half))
             of_slopes_h[:, there] = length[at] * of_slopes
         return cls(pair, of_changes, of_slopes_h)
 

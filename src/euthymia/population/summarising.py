@@ -235,7 +235,7 @@ class _Totals:
         self.done = self.by_exponential = 0
 
     def _ranges(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return where the histogram of each variable begins, and the width of a bin, (T, 1) by the pilots."""
+        """Return where each histogram begins, and the width of its bins, (T, 1), by the pilots."""
         pilots = pilots_of(self.run)
         found = values_of(solve_part(pilots, slice(None), None))
         low, width = {}, {}
