@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from euthymia.errors import ResultWarning
 from euthymia.model.trajectory import Trajectory
@@ -62,3 +63,23 @@ def differing(found: Trajectory, right: Trajectory, rows: Any = slice(None)) -> 
     return [
         name for name, value in found.values.items() if value.tobytes() != right.values[name][rows].tobytes()
     ]
+
+
+def moved(found: Trajectory, right: Trajectory) -> NDArray[np.bool_]:
+    """Return whose bytes differ in any observable, (P,)."""
+    each = [
+        [one.tobytes() != other.tobytes() for one, other in zip(found.values[name], value, strict=True)]
+        for name, value in right.values.items()
+    ]
+    return np.any(each, axis=0)
+
+
+def errors_of(found: Trajectory, right: Trajectory) -> NDArray[np.float64]:
+    """Return each patient's largest difference, relative to the largest value in the cohort, (P,)."""
+    assert found.values.keys() == right.values.keys()
+    each = [
+        np.maximum(np.abs(found.values[name] - value).max(axis=1) - SINGLE, 0.0)
+        / max(np.abs(value).max(), 1e-12)
+        for name, value in right.values.items()
+    ]
+    return np.max(each, axis=0)
