@@ -208,7 +208,7 @@ class _Problem:
     outputs: Sequence[str] | None
 
     def of(self, patients: NDArray[np.intp], factors: Array | None = None) -> _Problem:
-        """Return the problem of some of the patients; with factors nothing is left to decide."""
+        """Return the problem of some of the patients; with factors of all nothing is left to decide."""
         course = self.course if factors is None else replace(self.course, factors=factors, decisions=())
         return replace(
             self,
@@ -290,8 +290,7 @@ def _with_finer(
         late = np.flatnonzero(~(error <= TOLERANCE))
         if not len(late):
             break
-        factors = None if found.factors is None else found.factors[late]
-        again = problem.of(late, factors).solve(fineness * more, is_compiled=True, is_checked=True)
+        again = problem.of(late, found.factors).solve(fineness * more, is_compiled=True, is_checked=True)
         for name, values in again.values.items():
             found.values[name][late] = values
         error[late], was_finer[late] = _error(again, scales), True
