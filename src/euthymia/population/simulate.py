@@ -78,6 +78,8 @@ ENGINE_NAMES = {"numpy": "numpy (RODAS4)", "c": "c (RODAS4)", "reference": "refe
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
 """Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
 PATIENTS_PER_CHUNK = 512
+MOST_TOGETHER, NUMBERS_PER_CHUNK = 4, 40_000_000
+"""Most such chunks that a fast engine takes at once, and most values that these may have."""
 AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 18.0, 24.0])
 MOST_EVENTS = 200
 """Events that are followed closely; later ones every six hours."""
@@ -512,10 +514,20 @@ def _events_h(plan: Regimen | None, life: Life) -> list[float]:
 
 
 def _solved(run: Run, executor: Executor | None, on_done: Callable[[int, int], None] | None) -> list[Part]:
-    tasks = list(chunks(len(run.people), PATIENTS_PER_CHUNK))
+    tasks = list(chunks(len(run.people), _patients_per_chunk(run)))
     runner = executor or (ThreadExecutor(cpu_count() or 1) if len(tasks) > 1 else SerialExecutor())
     progress = None if on_done is None else _Progress(on_done, len(tasks))
     return runner.map(lambda part: solve_part(run, part, progress), tasks)
+
+
+def _patients_per_chunk(run: Run) -> int:
+    """Return how many patients go together: more where the engine is fast, if there are many and it fits."""
+    if run.engine != "c":
+        return PATIENTS_PER_CHUNK
+    in_all = len(run.people) // (2 * PATIENTS_PER_CHUNK * (cpu_count() or 1))
+    numbers = max(len(run.times_h) * (len(run.chain_names) + len(run.pk_stems)), 1)
+    fitting = NUMBERS_PER_CHUNK // (numbers * PATIENTS_PER_CHUNK)
+    return PATIENTS_PER_CHUNK * max(1, min(in_all, fitting, MOST_TOGETHER))
 
 
 class _Progress:
