@@ -271,7 +271,7 @@ def test_lane_widths_of_this_machine_move_no_byte(name: str, width: int, monkeyp
     assert differing(found, widest) == []
 
 
-COARSE = 0.6
+COARSE = 0.8
 BOLUS = "ketamine 0.3 mg/kg iv bolus"
 COUNT = 23
 
