@@ -302,8 +302,9 @@ def crowd() -> Trajectory:
 @pytest.fixture(scope="module")
 def unchecked() -> Trajectory:
     """Return the same patients, none of them solved again."""
-    with steps(COARSE):
-        return run(BOLUS, patients=COUNT, days=3.0, engine="c", setting="none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain, "FINER", ())
+        return crowded()
 
 
 @pytest.mark.parametrize(
@@ -334,14 +335,14 @@ def test_only_patients_over_the_tolerance_are_solved_again(crowd: Trajectory, un
     assert 0 < again.sum() < COUNT
     assert crowd.certificate.patients_finer == again.sum()
     assert unchecked.certificate.patients_finer == 0
-    assert unchecked.certificate.largest_error_relative is None
+    assert unchecked.certificate.patients_over == again.sum()
 
 
 def test_who_is_solved_again_comes_within_the_tolerance(crowd: Trajectory, unchecked: Trajectory):
     with steps(FINE):
         fine = run(BOLUS, patients=COUNT, days=3.0, engine="c", setting="none")
     again = moved(crowd, unchecked)
-    assert errors_of(unchecked, fine)[again].max() > 5.0 * TOLERANCE
+    assert errors_of(unchecked, fine)[again].max() > 2.0 * TOLERANCE
     assert errors_of(crowd, fine)[again].max() < TOLERANCE
     certificate = crowd.certificate
     assert certificate.largest_error_relative is not None
