@@ -152,6 +152,14 @@ def test_every_observable_agrees_with_numpy_on_the_usual_steps():
     assert over(compiled, plain, TOLERANCE) == {}
 
 
+def test_no_concentration_falls_below_0_however_long_the_steps():
+    """A cubic would, where absorption sets in."""
+    times = np.linspace(0.0, 24.0, 1000)
+    with steps(0.1):
+        found = run("ketamine 35 mg im", patients=4, days=1.0, engine="c", times_h=times, setting="none")
+    assert min(values.min() for name, values in found.values.items() if name.endswith("_site")) == 0.0
+
+
 @slow
 @pytest.mark.parametrize("name", CASES)
 def test_on_fine_steps_every_observable_agrees_with_numpy(name: str):
