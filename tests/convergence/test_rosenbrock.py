@@ -67,13 +67,13 @@ def known_drive(times_h, *, is_left):
     return {"g": dy, "target": y, "slope": dz}, {"g": ddy, "target": dy, "slope": ddz}
 
 
-def known_errors(stiffness, steps, between):
+def known_errors(stiffness, steps, between, **options):
     (y, _, _), (z, _, _) = known(np.zeros(1))
     errors = []
     for count in steps:
         grid = 4.0 * np.linspace(0, 1, count + 1) ** 1.2
         times = grid[:-1] + between * np.diff(grid) if between else grid[1:]
-        found = solve(KNOWN, {"stiffness": stiffness}, {"y": y, "z": z}, known_drive, grid, times)
+        found = solve(KNOWN, {"stiffness": stiffness}, {"y": y, "z": z}, known_drive, grid, times, **options)
         (y_end, _, _), (z_end, _, _) = known(times)
         errors.append(np.abs(found - [y_end, z_end]).max())
     return errors
@@ -97,6 +97,18 @@ def test_values_within_a_step_have_order_four_as_well(between):
 def test_what_lies_between_grid_points_adds_little_to_the_error_at_them(between):
     (within,), (at,) = (known_errors(1.0, [64], share) for share in (between, 0.0))
     assert within < 1.1 * at
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("between", [0.0, 0.2, 0.5, 0.9])
+def test_the_compiled_march_has_order_four_until_single_precision_ends_it(between):
+    steps = np.array([8, 12, 16, 24, 32])
+    errors = known_errors(1.0, steps, between, is_compiled=True)
+    order = fitted_order(steps, errors)
+    assert 3.8 <= order <= 5.0, order
+    assert errors[-1] < 2e-5
+    (finest,) = known_errors(1.0, [512], between, is_compiled=True)
+    assert finest < 1e-6
 
 
 def test_the_solution_is_continuous_over_grid_points():
