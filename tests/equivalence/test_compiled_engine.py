@@ -437,7 +437,6 @@ def test_a_patient_whose_solve_fails_is_named(number: int, monkeypatch: pytest.M
 
 
 @slow
-@pytest.mark.xfail(reason="NumPy steps then, unsaid; every error of the chunk counts as unknown", strict=True)
 def test_what_overflows_in_single_precision_alone_is_solved_and_said(monkeypatch: pytest.MonkeyPatch):
     broken(monkeypatch, 40, 1e-39)
     found = run(INFUSION, patients=41, days=1.0, engine="c")

@@ -74,21 +74,29 @@ def load(source: str, width: int) -> ctypes.CDLL:
     compiler = _compiler()
     digest = sha256("\0".join((source, *FLAGS, *WIDTH_FLAGS[width], _version(compiler))).encode()).hexdigest()
     kept = _cache_folder() / f"{digest[:32]}.so"
-    if kept.exists():
-        try:
+    if _is_whole(kept):
+        with suppress(OSError):
             return ctypes.CDLL(str(kept))
-        except OSError:
-            kept.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="euthymia-") as folder:
         built = _compile(compiler, source, width, Path(folder))
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_name(f"{kept.stem}.{os.getpid()}.part")
             shutil.copyfile(built, part)
+            kept.with_suffix(".sum").write_text(sha256(part.read_bytes()).hexdigest(), encoding="ascii")
             part.replace(kept)
             return ctypes.CDLL(str(kept))
         except OSError:
             return _loaded(built)  # stays loaded after its file is gone
+
+
+def _is_whole(library: Path) -> bool:
+    """Tell whether a library is as it was written: the loader of a spoiled one would end the process."""
+    try:
+        said = library.with_suffix(".sum").read_text(encoding="ascii")
+        return sha256(library.read_bytes()).hexdigest() == said
+    except (OSError, ValueError):
+        return False
 
 
 def kept_json(name: str, find: Callable[[], str]) -> str:

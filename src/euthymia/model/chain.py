@@ -189,7 +189,11 @@ def solve_chain(
         )
     except BuildError as error:
         return problem.solve(fineness, on_progress=on_progress)._replace(not_compiled=str(error))
-    return found if scales is None else _with_finer(problem, found, fineness, scales)
+    if scales is None:
+        return found
+    if found.check is None:
+        return found._replace(not_compiled="numbers beyond single precision")
+    return _with_finer(problem, found, fineness, scales)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

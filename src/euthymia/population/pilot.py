@@ -28,7 +28,7 @@ SHARE_OF_TOLERANCE = 0.6
 """Every pilot lies within this share of the tolerance: of the caller's patients few then have to be solved
 again, which costs more than a somewhat finer grid for all."""
 MOST_PILOTS = 0.95
-SMALLEST_SCALE = 1e-9
+SMALLEST_SCALE = 1e-5
 """What an observable that stays at 0 in all pilots is held against."""
 SMALLEST_ESTIMATE = 1e-6
 """An estimate below single precision says nothing."""
@@ -55,6 +55,10 @@ class Calibration:
     safety: float = 1.0
 
 
+class _NotCompiledError(Exception):
+    """There is no compiled library to calibrate a grid for."""
+
+
 def calibrated(key: object, solve: Callable[[float], ChainSolution]) -> Calibration:
     """Return the calibration of a schedule, found once for each model and schedule.
 
@@ -68,10 +72,20 @@ def calibrated(key: object, solve: Callable[[float], ChainSolution]) -> Calibrat
     digest = sha256(f"{_model_digest()}{key!r}".encode()).hexdigest()
 
     def find() -> str:
-        found = _find(solve)
-        return json.dumps(asdict(found))
+        return json.dumps(asdict(_find(solve)))
 
-    return Calibration(**json.loads(_kept(digest, find)))
+    try:
+        return _read(_kept(digest, find))
+    except _NotCompiledError:  # NumPy takes the steps, on the usual grid; nothing to keep
+        return Calibration(fineness=FINENESS, scales={})
+    except (TypeError, KeyError, AttributeError):  # something else stood in the cache
+        _known[digest] = find()
+        return _read(_known[digest])
+
+
+def _read(text: str) -> Calibration:
+    found = json.loads(text)
+    return Calibration(fineness=found["fineness"], scales=dict(found["scales"]), safety=found["safety"])
 
 
 _known: dict[str, str] = {}
@@ -85,13 +99,12 @@ def _kept(digest: str, find: Callable[[], str]) -> str:
 
 def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     finest = solve(FINEST)
-    if finest.check is None:  # not compiled: NumPy takes the steps, on the usual grid
-        return Calibration(fineness=FINENESS, scales={})
+    if finest.check is None:
+        raise _NotCompiledError
     scales = {
         name: max(float(np.abs(values).max()), _peak(finest.check, name), SMALLEST_SCALE)
         for name, values in finest.values.items()
     }
-    fineness, error, found = 1.0, np.zeros(PILOTS), finest
     for fineness in CANDIDATES:
         found = solve(fineness)
         error = _largest(
@@ -100,6 +113,8 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
         )
         if error.max() <= SHARE_OF_TOLERANCE * TOLERANCE:
             break
+    else:
+        fineness, error, found = FINEST, np.zeros(1), finest
     estimate = _largest({name: one.difference / 15.0 for name, one in (found.check or {}).items()}, scales)
     safety = max(1.0, float(np.quantile(error / np.maximum(estimate, SMALLEST_ESTIMATE), MOST_PILOTS)))
     return Calibration(
