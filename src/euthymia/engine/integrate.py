@@ -66,12 +66,15 @@ class Solution:
     steps : int
     check : {name: Check} or None
         How far steps of twice the length come out elsewhere, where these were taken.
+    is_compiled : bool
+        Whether a compiled library took the steps; not where a number was beyond single precision.
     """
 
     times_h: Array
     values: dict[str, Array]
     steps: int
     check: dict[str, Check] | None = None
+    is_compiled: bool = False
 
 
 def integrate(
@@ -189,7 +192,13 @@ def _by_library(
         return None
     values: dict[str, Any] = {name: native.recorded[at].T for at, name in enumerate(record.asked)}
     check = {name: Check(native.error[at], native.peak[at]) for at, name in enumerate(record.asked)}
-    return Solution(times_h=times, values=values, steps=len(grid) - 1, check=check if is_checked else None)
+    return Solution(
+        times_h=times,
+        values=values,
+        steps=len(grid) - 1,
+        check=check if is_checked else None,
+        is_compiled=True,
+    )
 
 
 # --- what is asked for ---------------------------------------------------------------------------

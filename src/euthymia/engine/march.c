@@ -561,7 +561,7 @@ static void left_over(const Walk *fine, const Walk *coarse, V *restrict error) {
 typedef struct {
   long patients, steps, linears, knotted, records, all_records, first_record, wanted, tables, is_checked;
   const double *grid;
-  const Given *parameters, *values, *slopes; /* drives: rows are start and end of each step */
+  const Given *parameters, *values, *slopes, *curves; /* drives: rows are start and end of each step */
   const int *kinds; /* (drives) -1: 0 all the time; 1: a linear system gives it, nowhere below 0; 0: another */
   const Linear *linear;
   const Given *knots; /* rows are knots, between which is a straight line */
@@ -644,6 +644,9 @@ static void march_group(const Batch *batch, long first, long count) {
       course->to[j] = narrow(load_given(&batch->values[j], 2 * step + 1, first, count));
       course->slope_from[j] = narrow(load_given(&batch->slopes[j], 2 * step, first, count));
       course->slope_to[j] = narrow(load_given(&batch->slopes[j], 2 * step + 1, first, count));
+      if (batch->kinds[j] == 0) continue;
+      course->curve_from[j] = narrow(load_given(&batch->curves[j], 2 * step, first, count));
+      course->curve_to[j] = narrow(load_given(&batch->curves[j], 2 * step + 1, first, count));
     }
     const double *knot_time = batch->knot_time;
     for (long j = 0; j < batch->knotted; j++) {
@@ -727,7 +730,7 @@ static void march_group(const Batch *batch, long first, long count) {
             const V now = narrow((W){{sum[0], sum[1]}});
             if (order == 0) (end ? course->to : course->from)[drive] += larger(K(0.0f), now);
             if (order == 1) (end ? course->slope_to : course->slope_from)[drive] += now;
-            if (order == 2) (end ? course->curve_to : course->curve_from)[drive] = now;
+            if (order == 2) (end ? course->curve_to : course->curve_from)[drive] += now;
           }
         }
       }

@@ -28,6 +28,9 @@ _MARK = "/*PROGRAMS*/"
 SLOPE = ".slope"
 """Ending of the output of a linear system that is the slope of the output before."""
 
+NEAR_SHARE = 1e-3
+"""How far into a step the slope of a sampled response is looked at once more, for its curvature."""
+
 Pointer = ctypes.c_void_p
 Long = ctypes.c_long
 
@@ -61,7 +64,10 @@ class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, Long) for name in ("patients", "steps", "linears", "knotted", "records")),
         *((name, Long) for name in ("all_records", "first_record", "wanted", "tables", "is_checked")),
-        *((name, Pointer) for name in ("grid", "parameters", "values", "slopes", "kinds", "linear")),
+        *(
+            (name, Pointer)
+            for name in ("grid", "parameters", "values", "slopes", "curves", "kinds", "linear")
+        ),
         *((name, Pointer) for name in ("knots", "knot_drive", "knot_count", "knot_place", "knot_time")),
         *((name, Pointer) for name in ("table", "y", "y_coarse")),
         *((name, Pointer) for name in ("record_time", "wanted_value")),
@@ -204,14 +210,22 @@ class Native:
         times, is_left = _ends(grid)
         drives = self.kernel.equations.drives
         values, slopes = (dict(one) for one in drive.outside(times, is_left=is_left))
+        curves: dict[str, Array] = {}
         for responder, lost in self.sampled:
-            found = responder(times)
+            near = NEAR_SHARE * np.repeat(np.diff(grid), 2) * np.where(is_left, -1.0, 1.0)
+            order = np.argsort(np.concatenate([times, times + near]), kind="stable")
+            both = responder(np.concatenate([times, times + near])[order])
+            found = {name: _unsorted(one, order) for name, one in both.items()}
             for name in (found.keys() & set(drives)) - self.kernel.absent:
-                values[name] = _scattered(np.maximum(found[name], 0.0), lost)
-                slopes[name] = _scattered(found[name + SLOPE], lost)
+                value, _ = np.split(found[name], 2, axis=1)
+                slope, beside = np.split(found[name + SLOPE], 2, axis=1)
+                values[name] = _scattered(np.maximum(value, 0.0), lost)
+                slopes[name] = _scattered(slope, lost)
+                curves[name] = _scattered((beside - slope) / near, lost)
         self._set("grid", grid)
         self._set_given("values", [_rows(values.get(name, 0.0), len(times)) for name in drives])
         self._set_given("slopes", [_rows(slopes.get(name, 0.0), len(times)) for name in drives])
+        self._set_given("curves", [_rows(curves.get(name, 0.0), len(times)) for name in drives])
         known = drive.knots()
         self._set_given("knots", [np.ascontiguousarray(one.values.T) for one in known.values()])
         self._set("knot_drive", _whole(drives.index(name) for name in known))
@@ -276,6 +290,12 @@ def _ends(grid: Array) -> tuple[Array, NDArray[np.bool_]]:
     is_left = np.zeros(times.shape, dtype=bool)
     is_left[:, 1] = True
     return times.reshape(-1), is_left.reshape(-1)
+
+
+def _unsorted(values: Array, order: NDArray[np.intp]) -> Array:
+    found = np.empty_like(values)
+    found[:, order] = values
+    return found
 
 
 def _scattered(some: Array, chosen: NDArray[np.bool_]) -> Array:

@@ -189,11 +189,7 @@ def solve_chain(
         )
     except BuildError as error:
         return problem.solve(fineness, on_progress=on_progress)._replace(not_compiled=str(error))
-    if scales is None:
-        return found
-    if found.check is None:
-        return found._replace(not_compiled="numbers beyond single precision")
-    return _with_finer(problem, found, fineness, scales)
+    return found if scales is None or found.check is None else _with_finer(problem, found, fineness, scales)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,7 +273,8 @@ class _Problem:
         )
         zeros = np.zeros((self.count, len(self.times_h)))
         values = {**found.values, **dict.fromkeys(still, zeros)}
-        return ChainSolution(values, found.steps, drive.factors, check=found.check)
+        reason = "numbers beyond single precision" if is_compiled and not found.is_compiled else ""
+        return ChainSolution(values, found.steps, drive.factors, not_compiled=reason, check=found.check)
 
 
 def _at(swings: Knots | None, time_h: float) -> Any:
@@ -413,6 +410,8 @@ def events_of(course: Course, drive: CourseDrive) -> list[Event]:
     others = [*course.ect_h, *course.contacts_h, *(one.time_h for one in course.decisions)]
     others += [time_h for pulse in course.pulses for time_h in (pulse.start_h, pulse.end_h)]
     found += [Event(time_h, AFTER_OTHER_H) for time_h in others]
+    asleep = [time_h for pulse in course.anaesthesia for time_h in (pulse.start_h, pulse.end_h)]
+    found += [Event(time_h, AFTER_START_H) for time_h in asleep]
     return found + [Event(float(time_h), AFTER_BEND_H) for time_h in course.kinks_h]
 
 

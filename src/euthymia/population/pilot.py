@@ -27,7 +27,6 @@ CANDIDATES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
 SHARE_OF_TOLERANCE = 0.6
 """Every pilot lies within this share of the tolerance: of the caller's patients few then have to be solved
 again, which costs more than a somewhat finer grid for all."""
-MOST_PILOTS = 0.95
 SMALLEST_SCALE = 1e-5
 """What an observable that stays at 0 in all pilots is held against."""
 SMALLEST_ESTIMATE = 1e-6
@@ -46,8 +45,8 @@ class Calibration:
     scales : {name: number}
         Each observable's own scale, its largest size in the pilots, over ``safety``.
     safety : float
-        How many times larger the pilots' errors are than the check of half steps says, at most 1 in 20
-        of them: the check looks at the ends of pairs of steps only, and between these errors are larger.
+        How many times larger an error is than the check of half steps says, at most in the pilots: the check
+        looks at the ends of pairs of steps only, and between these errors are larger.
     """
 
     fineness: float
@@ -116,7 +115,7 @@ def _find(solve: Callable[[float], ChainSolution]) -> Calibration:
     else:
         fineness, error, found = FINEST, np.zeros(1), finest
     estimate = _largest({name: one.difference / 15.0 for name, one in (found.check or {}).items()}, scales)
-    safety = max(1.0, float(np.quantile(error / np.maximum(estimate, SMALLEST_ESTIMATE), MOST_PILOTS)))
+    safety = max(1.0, float((error / np.maximum(estimate, SMALLEST_ESTIMATE)).max()))
     return Calibration(
         fineness=fineness, scales={name: one / safety for name, one in scales.items()}, safety=safety
     )
