@@ -230,7 +230,7 @@ def test_settings_differ_by_hope_alone():
     hope = {name: one["expectancy_fraction"][0, 1] for name, one in courses.items()}
     assert hope["open"] > hope["saline"] > hope["none"] == 0.0
     drug = {one["ampa_potentiation_fraction"][0, 1] for one in courses.values()}
-    assert max(drug) - min(drug) <= 1e-6
+    assert max(drug) - min(drug) <= 1e-5  # visits make grid points, and the grid leaves up to 1e-4
 
 
 def test_what_has_no_effect_is_warned_of(monkeypatch: pytest.MonkeyPatch):
