@@ -12,21 +12,13 @@ from numpy.typing import NDArray
 from euthymia.dosing.order import Dose
 from euthymia.engine.equations import Knots
 from euthymia.engine.linear import Input, Responder, assemble
-from euthymia.mechanism.comparators import midazolam
-from euthymia.mechanism.pk import brain
-from euthymia.model import wiring
+from euthymia.model import sites, wiring
 from euthymia.model.course import Course, Learning, Pulse
 from euthymia.model.parameters import ParameterSet
-from euthymia.model.pk import parts_of, wire_pk
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 CHEBYSHEV_NODES = 13
-NEEDED_BY = {
-    "R.ketamine": ("signalling.r_route_weight_fraction", "signalling.trkb_binding_weight_fraction"),
-    "R.hydroxynorketamine": ("signalling.metabolite_weight_fraction",),
-}
-"""Substances at the site that only some mechanisms read, by the switches that turn these on."""
 
 
 class CourseDrive:
@@ -45,6 +37,7 @@ class CourseDrive:
         if course.decisions:
             slots = (patient_count, len(course.given))
             self.factors = np.ones(slots) if self.factors is None else self.factors.copy()
+            self.planned = self.factors.copy()
         self.drugs = self._systems()
 
     def _systems(self) -> list[tuple[Sequence[Input], Responder]]:
@@ -61,7 +54,8 @@ class CourseDrive:
         """Set what each patient gets of some doses that are still to come; what is missed stays so."""
         if self.factors is None:
             raise RuntimeError("no decisions were announced")
-        self.factors[:, list(slots)] *= factor[:, None]
+        # from what was planned, so that a run which starts again decides the same once more
+        self.factors[:, list(slots)] = self.planned[:, list(slots)] * factor[:, None]
         self.drugs = self._systems()
 
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -191,57 +185,22 @@ def site_model(
         one if course.factors is None else one._replace(dose=_scaled(one.dose, course.factors[:, slot]))
         for slot, one in enumerate(course.given)
     ]
-    site = wiring.record(brain.Parameters, "site", chain_values)
-    parts = parts_of([one.dose.drug for one in given])
-    potency = brain.potencies(site)
-    named = {"S.ketamine": "s_ketamine_site_umol_per_L"} | {
-        substance: f"{substance.lower().replace('.', '_')}_site_umol_per_L"
-        for substance, fields in NEEDED_BY.items()
-        if any(chain_values[field] for field in fields)
-    }
-    substances = [
-        f"{part}.{kind}"
-        for part in parts
-        for kind in ("ketamine", "norketamine", "hydroxynorketamine")
-        if f"{part}.{kind}" in named or np.any(np.asarray(potency[f"{part}.{kind}"]) > 0)
-    ]
-    readings: dict[str, dict[str, Any]] = {}
-
-    def extend(observed: Mapping[str, Mapping[str, Array]]) -> list[Any]:
-        plasma = {
-            f"{part}.{kind}": observed[f"{part.lower()}_{kind}{'_arterial' if kind == 'ketamine' else ''}"]
-            for part in parts
-            for kind in ("ketamine", "norketamine", "hydroxynorketamine")
-        }
-        flows, concentrations, slopes = brain.sites(site, plasma, substances)
-        for ending, weights in (("", concentrations), (".slope", slopes)):
-            total: dict[str, Any] = {}
-            for substance in substances:
-                for node, weight in weights[substance].items():
-                    total[node] = total.get(node, 0.0) + potency[substance] * weight
-            readings[f"s_equivalents_site_umol_per_L{ending}"] = total
-            for substance, name in named.items():
-                if substance in weights:
-                    readings[f"{name}{ending}"] = dict(weights[substance])
-        return flows
-
-    model = wire_pk(parameters, pk_values, given, patient_count=count, extend=extend)
-    return model.system, model.inputs, readings
+    return _assembled(sites.wire_sites(parameters, pk_values, chain_values, given), count)
 
 
 def midazolam_model(chain_values: Mapping[str, Any], doses: Sequence[Dose], count: int) -> Any:
     """Return the linear system of midazolam, its inputs, and what is read off its site."""
-    parameters = wiring.record(midazolam.Parameters, "midazolam", chain_values)
+    return _assembled(sites.wire_midazolam(chain_values, doses), count)
+
+
+def _assembled(wired: sites.Wired, count: int) -> Any:
+    system = assemble(wired.flows, count)
     inputs = [
-        Input(
-            midazolam.CENTRAL,
-            np.broadcast_to(np.asarray(dose.amount_umol, float), (count,)),
-            dose.start_h,
-            dose.duration_h,
-        )
-        for dose in doses
+        one._replace(amount=np.broadcast_to(np.asarray(one.amount, float), (count,)))
+        for one in wired.inputs
+        if one.node in system.nodes
     ]
-    return assemble(midazolam.flows(parameters), count), inputs, midazolam.readings(parameters)
+    return system, inputs, wired.readings
 
 
 def _scaled(dose: Any, factor: Array) -> Any:

@@ -16,10 +16,14 @@ from euthymia.mechanism.comparators import midazolam
 from euthymia.mechanism.pk import brain
 from euthymia.mechanism.pk.disposition import Array, Flow
 from euthymia.model import wiring
-from euthymia.model.drive import NEEDED_BY
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.pk import Given, parts_of, wire_flows
 
+NEEDED_BY = {
+    "R.ketamine": ("signalling.r_route_weight_fraction", "signalling.trkb_binding_weight_fraction"),
+    "R.hydroxynorketamine": ("signalling.metabolite_weight_fraction",),
+}
+"""Substances at the site that only some mechanisms read, by the switches that turn these on."""
 KINDS = ("ketamine", "norketamine", "hydroxynorketamine")
 
 
