@@ -1,0 +1,1 @@
+"""Virtual trials: their design, how they are run, and how their data are analysed."""

@@ -1,0 +1,1 @@
+"""Statistical analyses of trials: arrays in, frozen records out; nothing here knows biology."""
