@@ -205,7 +205,7 @@ def test_a_quarter_of_a_year_of_weekly_doses_agrees_with_numpy():
 def test_doses_on_demand_are_decided_alike():
     case = Case(
         "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 6",
-        {"patients": 12, "days": 20.0, "setting": "none", "on_demand": OnDemand(from_h=168.0), "seed": 2},
+        {"patients": 12, "days": 20.0, "setting": "none", "policy": OnDemand(from_h=168.0), "seed": 2},
     )
     with steps(FINE):
         compiled, plain = (case.run(engine) for engine in ("c", "numpy"))
@@ -374,7 +374,7 @@ def test_decisions_are_kept_where_a_patient_is_solved_again(monkeypatch: pytest.
         "patients": COUNT,
         "days": 13.0,
         "setting": "none",
-        "on_demand": OnDemand(from_h=168.0),
+        "policy": OnDemand(from_h=168.0),
         "engine": "c",
     }
     with steps(COARSE):
@@ -386,7 +386,7 @@ def test_decisions_are_kept_where_a_patient_is_solved_again(monkeypatch: pytest.
     np.testing.assert_array_equal(found.given_fraction, plain.given_fraction)
     assert found.certificate.patients_finer > 0
     assert found.certificate.patients_over == 0
-    again = run(**{**asked, "on_demand": None}, factors=found.given_fraction)
+    again = run(**{**asked, "policy": None}, factors=found.given_fraction)
     assert errors_of(found, again).max() < TOLERANCE
 
 

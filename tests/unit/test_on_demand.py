@@ -13,6 +13,7 @@ from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.population import simulate as population
 from euthymia.population.outcomes import OnDemand, relapse_rules, response
+from euthymia.population.patient import Patient
 from euthymia.population.summary import totals
 
 TEXT = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 4 then weekly x 5"
@@ -31,7 +32,7 @@ def run(patients: int | None = COUNT, **more: Any) -> Trajectory:
         "variables": ["severity_fraction", "s_ketamine_site_umol_per_L"],
         "setting": "none",
         "seed": 2,
-        "on_demand": RULE,
+        "policy": RULE,
     }
     return simulate(TEXT, patients=patients, **(asked | more))
 
@@ -74,7 +75,7 @@ def test_what_is_decided_is_what_is_in_the_brain(course: Trajectory):
 
 @pytest.mark.slow
 def test_a_replay_with_the_doses_that_were_given_is_the_same_to_the_byte(course: Trajectory):
-    again = run(on_demand=None, factors=given_to(course))
+    again = run(policy=None, factors=given_to(course))
     for name, values in course.values.items():
         assert again.values[name].tobytes() == values.tobytes(), name
 
@@ -89,7 +90,7 @@ def test_later_ratings_decide_later_doses(course: Trajectory):
 
 @pytest.mark.slow
 def test_a_dose_that_is_left_out_moves_mood_only_from_its_visit_on(course: Trajectory):
-    as_planned = run(on_demand=None)
+    as_planned = run(policy=None)
     given = given_to(course)
     first_left_out = [int(np.flatnonzero(row == 0.0)[0]) if (row == 0.0).any() else None for row in given]
     assert sum(one is not None for one in first_left_out) > 10
@@ -137,7 +138,7 @@ def test_the_typical_patient_is_rated_without_error():
 
 @pytest.mark.slow
 def test_a_cut_off_decides_where_the_rule_is_one():
-    cut = run(on_demand=OnDemand(from_h=STARTS_H[FIXED], rule="MADRS 22 once"))
+    cut = run(policy=OnDemand(from_h=STARTS_H[FIXED], rule="MADRS 22 once"))
     days = [start / 24.0 for start in STARTS_H[FIXED:]]
     rated = totals(cut, "MADRS", days, parameters=load_parameters())[:, 1:]
     assert np.array_equal(given_to(cut)[:, FIXED:] == 1.0, rated >= 22.0)
@@ -145,7 +146,7 @@ def test_a_cut_off_decides_where_the_rule_is_one():
 
 @pytest.mark.slow
 def test_a_dose_on_demand_at_once_is_given_for_nobody_has_responded_yet():
-    found = run(5, on_demand=OnDemand(from_h=0.0))
+    found = run(5, policy=OnDemand(from_h=0.0))
     assert np.all(given_to(found)[:, 0] == 1.0)
 
 
@@ -156,7 +157,7 @@ def test_doses_of_one_session_are_decided_on_together():
     found = simulate(
         text,
         patients=20,
-        on_demand=OnDemand(from_h=0.0),
+        policy=OnDemand(from_h=0.0),
         times_h=[0.0, 400.0],
         variables=["severity_fraction"],
     )
@@ -180,9 +181,24 @@ def test_the_reference_engine_is_refused():
 )
 def test_a_rule_that_decides_nothing_is_refused(rule: OnDemand, message: str):
     with pytest.raises((InvalidInputError, UnknownNameError), match=message):
-        run(2, on_demand=rule)
+        run(2, policy=rule)
 
 
 def test_rules_are_definitions_of_relapse(course: Trajectory):
     assert RULE.rule in relapse_rules()
     assert any("only on demand (response lost)" in note for note in course.provenance.covariates)
+
+
+def test_listed_patients_keep_the_numbers_that_key_their_draws():
+    people = [Patient()] * 3
+    asked: dict[str, Any] = {"times_h": [0.0, 24.0], "variables": ["severity_fraction"], "seed": 4}
+    everyone = simulate(TEXT, patients=[Patient()] * 9, **asked)
+    some = simulate(TEXT, patients=people, numbers=[9, 2, 5], **asked)
+    assert some.patients == ("9", "2", "5")
+    assert (some["severity_fraction"] == everyone["severity_fraction"][[8, 1, 4]]).all()
+
+
+@pytest.mark.parametrize("numbers", [[1, 2], [0, 1, 2], [1.5, 2, 3]])
+def test_numbers_are_whole_and_one_a_patient(numbers: list[Any]):
+    with pytest.raises(InvalidInputError, match="numbers"):
+        simulate(TEXT, patients=[Patient()] * 3, numbers=numbers, times_h=[0.0])

@@ -198,7 +198,7 @@ def on_demand() -> tuple[Trajectory, Parts]:
         days=12,
         patients=6,
         times_h=np.linspace(0.0, 288.0, 49),
-        on_demand=OnDemand(from_h=120.0),
+        policy=OnDemand(from_h=120.0),
     )
 
 

@@ -97,7 +97,7 @@ def _arm(label: str, text: str, rule: Any, asked: Asked, days: float, from_day: 
                 plan,
                 setting=asked.setting,
                 variables=list(SEEN),
-                on_demand=rule,
+                policy=rule,
                 on_done=on_done,
                 **common_of(asked) | {"times_h": visits, "is_dense": False, "days": days},
             )

@@ -429,5 +429,6 @@ def jumps_of(course: Course) -> list[tuple[float, Callable[..., Any]]]:
 
 
 def _decide(drive: CourseDrive, decision: Decision, state: Mapping[str, Any]) -> None:
-    """Decide on doses by the severity now."""
-    drive.give(decision.slots, decision.decide(np.array(state["severity.severity_fraction"])))
+    """Decide on doses by the states now, which go on being worked on afterwards."""
+    seen = {name: np.array(state[name]) for name in state}
+    drive.give(decision.slots, decision.decide(seen))

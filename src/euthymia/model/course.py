@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,11 +45,11 @@ class Visit(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """At a visit some doses are decided on: ``decide(severity (P,)) -> what is given of them (P,)``."""
+    """At a visit some doses are decided on: ``decide({state: (P,)}) -> what is given of them (P,)``."""
 
     time_h: float
     slots: tuple[int, ...]
-    decide: Callable[[Array], Array]
+    decide: Callable[[Mapping[str, Array]], Array]
 
 
 class Daily(NamedTuple):
@@ -81,7 +81,7 @@ class Course:
     visits : tuple of Visit
         When a drug is expected, given or not.
     decisions : tuple of Decision
-        Doses that are decided on during the run, by the severity at a visit.
+        Doses that are decided on during the run, by the states at a visit.
     learning, preparation, occupancy, anaesthesia, care, stress, inflammation : tuples
         Therapy, being prepared, transporter occupancy, general anaesthesia, care around the clock, and loads
         of life beyond the usual.

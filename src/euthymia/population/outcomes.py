@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -23,6 +23,8 @@ from euthymia.tables import read_text
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+SEVERITY = "severity.severity_fraction"
+"""The state that decisions read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,12 +207,12 @@ class OnDemand:
 
         before: dict[float, Array] = {}
 
-        def note_baseline(severity_fraction: Array) -> Array:
-            before[self.start_h] = rated(severity_fraction, self.start_h)
-            return np.ones_like(severity_fraction)
+        def note_baseline(state: Mapping[str, Array]) -> Array:
+            before[self.start_h] = rated(state[SEVERITY], self.start_h)
+            return np.ones_like(state[SEVERITY])
 
-        def decide(severity_fraction: Array, *, time_h: float) -> Array:
-            total = rated(severity_fraction, time_h)
+        def decide(state: Mapping[str, Array], *, time_h: float) -> Array:
+            total = rated(state[SEVERITY], time_h)
             if rule.is_lost_response:
                 return (~response(before[self.start_h], total[:, None], scale)[:, 0]).astype(float)
             return (total >= rule.at_least_points).astype(float)

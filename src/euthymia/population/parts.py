@@ -122,7 +122,7 @@ def take_apart(
         "setting": setting,
         "variables": list(SEEN),
         "factors": course.given_fraction,
-        "on_demand": None,
+        "policy": None,
     }
     has_bounds = "therapy" in found
     total = len(found) + 2 * has_bounds

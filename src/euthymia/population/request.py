@@ -25,10 +25,14 @@ MEMORY_LIMIT_BYTES = 8e9
 
 
 def people_of(
-    patients: int | Sequence[Patient] | None, patient: Patient | None
+    patients: int | Sequence[Patient] | None,
+    patient: Patient | None,
+    numbers: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> tuple[Sequence[Patient], NDArray[np.int64] | None]:
     """Return the patients and the numbers that key their draws (None: typical)."""
     everyone = patient or Patient()
+    if numbers is not None and not isinstance(patients, Sequence):
+        raise invalid("numbers", must="used with listed patients", got=f"patients {patients!r}")
     if patients is None:
         return [everyone], None
     if isinstance(patients, Sequence):
@@ -36,12 +40,21 @@ def people_of(
             raise invalid("patient", must="absent where 'patients' lists patients", got="both")
         if not patients:
             raise invalid("patients", must="at least one patient", got="an empty list")
-        return list(patients), np.arange(1, len(patients) + 1)
+        return list(patients), _numbers(numbers, len(patients))
     count = whole("patients", patients)
     if count < 1:
         raise invalid("patients", must="1 or more", got=count, cure="Leave it out for one typical patient.")
     check_memory(count, times=60, variables=1)
     return [everyone] * count, np.arange(1, count + 1)
+
+
+def _numbers(numbers: Sequence[int] | NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
+    if numbers is None:
+        return np.arange(1, count + 1)
+    array = np.asarray(numbers)
+    if array.shape != (count,) or array.dtype.kind not in "iu" or (array < 1).any():
+        raise invalid("numbers", must=f"{count} whole numbers from 1, one a patient", got=f"{numbers!r:.60}")
+    return array.astype(np.int64)
 
 
 def whole(field: str, value: object) -> int:

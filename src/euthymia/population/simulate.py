@@ -36,9 +36,9 @@ from euthymia.model.variables import find_variable
 from euthymia.model.variables import variables as all_variables
 from euthymia.population.concentrations import gathered
 from euthymia.population.individual import chain_values, individual_values
-from euthymia.population.outcomes import OnDemand
 from euthymia.population.patient import Patient
 from euthymia.population.pilot import PILOT_SEED, PILOTS, Calibration, calibrated
+from euthymia.population.policy import Policy
 from euthymia.population.request import (
     cautions_of,
     check_covariates,
@@ -115,6 +115,7 @@ def simulate(
     *,
     patients: int | Sequence[Patient] | None = None,
     patient: Patient | None = None,
+    numbers: Sequence[int] | NDArray[np.int64] | None = None,
     parameters: str | ParameterSet = DEFAULT_SET,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
@@ -124,7 +125,7 @@ def simulate(
     setting: str = DEFAULT_SETTING,
     life: Life | None = None,
     entry: Entry | None = None,
-    on_demand: OnDemand | None = None,
+    policy: Policy | None = None,
     omit: Collection[str] = (),
     quality: str = "quality_relative",
     factors: NDArray[np.float64] | None = None,
@@ -144,6 +145,8 @@ def simulate(
         patient without chance.
     patient : Patient, optional
         Weight, age and so on of the typical patient or of all virtual ones.
+    numbers : sequence of int (P,), optional
+        Numbers of listed patients, which key their draws; by default from 1.
     parameters : str or ParameterSet
         A set that gives both enantiomers in arterial plasma (``euthymia sets``), or one with overrides.
     seed : int
@@ -165,8 +168,8 @@ def simulate(
     entry : Entry, optional
         Only virtual patients whose rated total at the start meets it, as trials enrol them; they keep their
         numbers. What falls afterwards without cause is regression to the mean.
-    on_demand : OnDemand, optional
-        Later doses are given only to those whose rating asks for it.
+    policy : Policy, optional
+        What is decided at visits, such as ``OnDemand``: later doses only where a rating asks for them.
     omit : collection of str
         Of ``therapy``, ``antidepressant``, ``expectancy``, ``drug``: left out, to see what each does.
     quality : str
@@ -203,6 +206,7 @@ def simulate(
         regimen,
         patients=patients,
         patient=patient,
+        numbers=numbers,
         parameters=parameters,
         seed=seed,
         times_h=times_h,
@@ -212,7 +216,7 @@ def simulate(
         setting=setting,
         life=life,
         entry=entry,
-        on_demand=on_demand,
+        policy=policy,
         omit=omit,
         quality=quality,
         factors=factors,
@@ -240,7 +244,7 @@ class Run:
     setting: Setting
     life: Life
     entry: Entry | None
-    on_demand: OnDemand | None
+    policy: Policy | None
     omit: frozenset[str]
     quality: str
     midazolam: tuple[Dose, ...]
@@ -285,6 +289,7 @@ def prepare(
     *,
     patients: int | Sequence[Patient] | None = None,
     patient: Patient | None = None,
+    numbers: Sequence[int] | NDArray[np.int64] | None = None,
     parameters: str | ParameterSet = DEFAULT_SET,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
@@ -294,7 +299,7 @@ def prepare(
     setting: str = DEFAULT_SETTING,
     life: Life | None = None,
     entry: Entry | None = None,
-    on_demand: OnDemand | None = None,
+    policy: Policy | None = None,
     omit: Collection[str] = (),
     quality: str = "quality_relative",
     factors: NDArray[np.float64] | None = None,
@@ -307,7 +312,7 @@ def prepare(
         use_compiled_draws()
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
-    people, numbers = people_of(patients, patient)
+    people, keys = people_of(patients, patient, numbers)
     surroundings = find_setting(setting)
     for part in omit:
         if part not in PARTS:
@@ -319,9 +324,9 @@ def prepare(
     if slots:
         check_doses(chosen, [one.dose for one in slots])
     check_covariates(chosen, people)
-    if has_mood_noise and numbers is None:
+    if has_mood_noise and keys is None:
         raise invalid("has_mood_noise", must="used with virtual patients", got="one typical patient")
-    if life.has_events and numbers is None:
+    if life.has_events and keys is None:
         raise invalid(
             "events of life",
             must="used with virtual patients",
@@ -332,23 +337,23 @@ def prepare(
         if life.is_well:
             raise invalid("entry", must="used with people who start in the episode", got="a well start")
         has_swings = has_mood_noise is not False
-        numbers = _enrolled(entry, chosen, people, numbers, _seed(seed), start_h, has_swings=has_swings)
+        keys = _enrolled(entry, chosen, people, keys, _seed(seed), start_h, has_swings=has_swings)
     pk_stems, chain_names = _names(_with_chain(chosen), variables, [one.dose.drug for one in slots])
     return Run(
         plan=plan,
         parameters=chosen,
         people=people,
-        numbers=numbers,
+        numbers=keys,
         seed=_seed(seed),
         setting=surroundings,
         life=life,
         entry=entry,
-        on_demand=on_demand if on_demand is None else on_demand.for_course(slots, start_h),
+        policy=policy if policy is None else policy.for_course(slots, start_h),
         omit=frozenset(omit),
         quality=quality,
         midazolam=midazolam_of(plan, np.array([one.weight_kg for one in people])) if plan else (),
         engine=engine,
-        is_noisy=numbers is not None if has_mood_noise is None else has_mood_noise,
+        is_noisy=keys is not None if has_mood_noise is None else has_mood_noise,
         slots=slots,
         factors=_checked_factors(factors, len(people), len(slots)),
         start_h=start_h,
@@ -566,7 +571,7 @@ def pilots_of(run: Run) -> Run:
         slots=_slots(plan, pilots),
         midazolam=midazolam_of(plan, np.array([one.weight_kg for one in pilots])) if plan else (),
         factors=None,
-        on_demand=None,
+        policy=None,
         entry=None,
     )
 
@@ -726,8 +731,8 @@ def _course(
         midazolam=tuple(replace(dose, amount_umol=_of(dose.amount_umol, part)) for dose in midazolam),
         sessions_h=tuple(session_starts_h(given)),
         decisions=(
-            run.on_demand.decisions(run.parameters, numbers, run.seed)
-            if run.on_demand is not None and given
+            run.policy.decisions(run.parameters, numbers, run.seed)
+            if run.policy is not None and given
             else ()
         ),
         stress=run.life.stress,
@@ -824,7 +829,7 @@ def trajectory_of(run: Run, parts: Sequence[Part], notes: tuple[str, ...]) -> Tr
                 *((str(run.entry),) if run.entry else ()),
                 *(f"already on {one}" for one in run.life.taken),
                 *(("events of life",) if run.life.has_events else ()),
-                *((run.on_demand.text,) if run.on_demand else ()),
+                *((run.policy.text,) if run.policy else ()),
                 *(f"without {one}" for one in sorted(run.omit)),
                 *(f"mechanism {name}" for name in run.parameters.mechanisms),
             ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -31,6 +31,11 @@ _DAY = re.compile(r"(day|week)\s*(-?\d+(?:\.\d+)?)")
 _STRATUM = re.compile(r"([a-z_0-9]+|[A-Z][A-Za-z0-9-]*)\s*(>=|<=|<|>|==)\s*(\S+)")
 
 
+def _refuse(problem: str) -> NoReturn:
+    """Raise what pydantic turns into a problem of a field."""
+    raise ValueError(problem)
+
+
 def hours(text: object) -> object:
     """Return hours of a time as people write it: ``day 7``, ``week 4``, ``2 h``, ``40 min``, ``3 d``.
 
@@ -46,7 +51,7 @@ def hours(text: object) -> object:
         if found := _DAY.fullmatch(trimmed):
             return float(found[2]) * HOURS[found[1]]
     message = f"must be a time such as 'day 7', 'week 4', '2 h' or '40 min', not {text!r}"
-    raise ValueError(message)
+    _refuse(message)
 
 
 def time_text(time_h: float) -> str:
@@ -97,9 +102,9 @@ class Moments(Part):
     @model_validator(mode="after")
     def _whole(self) -> Moments:
         if (self.share is None) == (self.mean is None):
-            raise ValueError("must give either 'mean' (with 'sd') or 'share'")
+            _refuse("must give either 'mean' (with 'sd') or 'share'")
         if self.mean is not None and self.sd is None:
-            raise ValueError("must give 'sd' beside 'mean'; write what is assumed under 'assumed'")
+            _refuse("must give 'sd' beside 'mean'; write what is assumed under 'assumed'")
         return self
 
 
@@ -114,7 +119,7 @@ class EntryRule(Part):
     @model_validator(mode="after")
     def _bounded(self) -> EntryRule:
         if self.at_least is None and self.at_most is None:
-            raise ValueError("must give 'at_least' or 'at_most'")
+            _refuse("must give 'at_least' or 'at_most'")
         return self
 
 
@@ -134,7 +139,7 @@ class Population(Part):
         for text in self.already_on:
             Taken.create(text)
         if self.screening > 0:
-            raise ValueError("'screening' must lie before day 0")
+            _refuse("'screening' must lie before day 0")
         return self
 
 
@@ -151,7 +156,7 @@ class Arm(Part):
     @model_validator(mode="after")
     def _readable(self) -> Arm:
         if ("{dose}" in self.regimen) != (self.dose is not None):
-            raise ValueError("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
+            _refuse("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
         parse_regimen(self.text)
         find_setting(self.setting)
         return self
@@ -178,9 +183,9 @@ class Visit(Part):
 class Endpoint(Part):
     """What is compared between arms.
 
-    ``change`` from baseline of a scale; ``score`` at a visit; ``response`` (fall of ``fraction``), ``remission``
-    (``at_most``), both shares; ``relapse`` from ``start`` on by a rule of ``data/relapse.toml``, a time;
-    ``event``, an adverse event in any session; ``ideation_free``, a share.
+    ``change`` from baseline of a scale; ``score`` at a visit; ``response`` (fall of ``fraction``) and
+    ``remission`` (``at_most``), shares; ``relapse`` from ``start`` on by a rule of ``data/relapse.toml``, a
+    time; ``event``, the share with an adverse event in any session.
     """
 
     kind: Literal["change", "score", "response", "remission", "relapse", "event"]
@@ -203,15 +208,15 @@ class Endpoint(Part):
     def _complete(self) -> Endpoint:
         needs_time = self.kind in ("change", "score", "response", "remission")
         if needs_time and self.at is None:
-            raise ValueError(f"must say 'at' which visit the {self.kind} is read")
+            _refuse(f"must say 'at' which visit the {self.kind} is read")
         if self.kind == "remission" and self.at_most is None:
-            raise ValueError("must give 'at_most', the trial's own cut-off of remission")
+            _refuse("must give 'at_most', the trial's own cut-off of remission")
         if self.kind == "relapse" and (self.rule not in relapse_rules() or self.start is None):
-            raise ValueError(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")
+            _refuse(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")
         if self.kind == "event" and self.event not in EVENTS:
-            raise ValueError(f"must name an 'event', one of {', '.join(EVENTS)}")
+            _refuse(f"must name an 'event', one of {', '.join(EVENTS)}")
         if self.analysis is not None and self.analysis not in ANALYSES[self.kind]:
-            raise ValueError(f"'analysis' must be one of {', '.join(ANALYSES[self.kind])} for {self.kind}")
+            _refuse(f"'analysis' must be one of {', '.join(ANALYSES[self.kind])} for {self.kind}")
         return self
 
     @property
@@ -293,8 +298,8 @@ class Dropout(Part):
     """Leaving the trial: a hazard that follows severity and events, per hour at risk.
 
     ``share`` by ``by`` is that of people who stay as ill as at baseline and have no event. The hazard is
-    multiplied by ``per_10_points`` for every ten points above the mean at baseline (and divided below), and by
-    ``after_event`` from a session with an event to the next.
+    multiplied by ``per_10_points`` for every ten points above the mean at baseline (and divided below), and
+    by ``after_event`` from a session with an event to the next.
     """
 
     share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -306,9 +311,9 @@ class Dropout(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Dropout:
         if self.by <= 0:
-            raise ValueError("'by' must lie after day 0")
+            _refuse("'by' must lie after day 0")
         if self.share == 0.0 and (self.per_10_points != 1.0 or self.after_event != 1.0):
-            raise ValueError("multiplies a hazard of zero: give 'share', or leave the multipliers out")
+            _refuse("multiplies a hazard of zero: give 'share', or leave the multipliers out")
         return self
 
 
@@ -337,7 +342,7 @@ class Flexible(Part):
     @model_validator(mode="after")
     def _ascending(self) -> Flexible:
         if len(self.levels) < 2 or any(b <= a for a, b in pairwise(self.levels)):
-            raise ValueError("'levels' must be two or more ascending ratios such as [1, 1.5]")
+            _refuse("'levels' must be two or more ascending ratios such as [1, 1.5]")
         return self
 
 
@@ -351,7 +356,7 @@ class Rescue(Part):
     def _known(self) -> Rescue:
         known = [name for name, rule in relapse_rules().items() if rule.visits == 1]
         if self.rule not in known:
-            raise ValueError(f"'rule' must be one of {', '.join(known)}")
+            _refuse(f"'rule' must be one of {', '.join(known)}")
         return self
 
 
@@ -377,7 +382,7 @@ class Looks(Part):
     @model_validator(mode="after")
     def _ascending(self) -> Looks:
         if self.fractions[-1] != 1.0 or any(b <= a for a, b in pairwise(self.fractions)):
-            raise ValueError("'fractions' must ascend to 1, such as [0.5, 1]")
+            _refuse("'fractions' must ascend to 1, such as [0.5, 1]")
         return self
 
 
@@ -409,7 +414,7 @@ class Protocol(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
         for problem in _problems(self):
-            raise ValueError(problem)
+            _refuse(problem)
         return self
 
     @property

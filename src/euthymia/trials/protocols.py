@@ -292,5 +292,6 @@ def _put(data: Any, parts: Sequence[str], value: object, done: tuple[str, ...]) 
         if head in _fields_at(done):
             return {**data, head: _put({}, rest, value, (*done, head))}
         known = [str(key) for key in data]
-        raise unknown(f"field of {_dotted(done) or 'the protocol'}", head, known, cure="In '--set'.")
+        kind = f"field of {_dotted(done) or 'the protocol'}"
+        raise unknown(kind, head, known, cure="In '--set'.")
     return {**data, head: value if not rest else _put(data[head], rest, value, (*done, head))}

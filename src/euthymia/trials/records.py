@@ -34,7 +34,7 @@ class Sessions:
         Base of ketamine (or midazolam); 0 of an inactive comparator.
     was_held, was_missed : array (P, S) of bool
     readings : {name of READINGS: array (P, S, R)}
-        As rated or read off a device at ``minutes`` after the start; NaN where the session did not take place.
+        As rated or read off a device at ``minutes`` after the start; NaN where there was no session.
     minutes : array (R,)
     events : {name of design.EVENTS: array (P, S) of bool}
     """
