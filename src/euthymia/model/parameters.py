@@ -113,6 +113,35 @@ class ParameterSet:
             table[place] = replace(table[place], value=value, tag="override", note="set by the user")
         return replace(self, rows=rows, chain=chain, overrides={**self.overrides, **overrides})
 
+    def with_spread(self, name: str, *, value: float, sd: float, tag: str, note: str) -> ParameterSet:
+        """Return the set with the typical value and the spread of one field replaced.
+
+        Parameters
+        ----------
+        name : str
+            ``layer.field``, behind the pharmacokinetics.
+        value : float
+            In the unit that the name ends in, within the range of the row.
+        sd : float
+            On the scale of the row's distribution.
+        tag, note : str
+            Where the two come from.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError
+        """
+        if name not in self.chain:
+            raise unknown("parameter", name, self.chain, cure=f"Set: {self.name}.")
+        _check_range(name, self.chain[name], value, self.name)
+        if not sd >= 0.0 or self.chain[name].distribution == "fixed":
+            raise invalid(
+                name, must="a field that varies between people, with an SD from 0", got=f"SD {sd:g}"
+            )
+        row = replace(self.chain[name], value=value, sd=sd, tag=tag, note=note)
+        changed = {**self.overrides, name: value}
+        return replace(self, chain={**self.chain, name: row}, overrides=changed)
+
 
 def _check_range(key: str, row: ParameterRow, value: float, name: str) -> None:
     if not row.low <= value <= row.high:
