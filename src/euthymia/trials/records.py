@@ -222,3 +222,36 @@ class TrialResult:
                 if (one.endpoint, one.arm, one.measure) == (endpoint, arm, measure)
             ]
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerCurve:
+    """Share of replicates in which a contrast was significant, by size of the arms.
+
+    Attributes
+    ----------
+    endpoint : str
+        Name in the protocol.
+    arm, reference : str
+        What is compared with what.
+    sizes : array (N,)
+        Patients per arm.
+    power, low, high : array (N,)
+        0 to 1; the interval is that of the Monte Carlo error.
+    replicates : int
+        At each size.
+    alpha : float
+    closed_form : array (N,) or None
+        Power by a formula, where one fits the analysis.
+    """
+
+    endpoint: str
+    arm: str
+    reference: str
+    sizes: Codes
+    power: Array
+    low: Array
+    high: Array
+    replicates: int
+    alpha: float
+    closed_form: Array | None = None
