@@ -42,21 +42,22 @@ def unsimulated(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- completeness --------------------------------------------------------------------------------
 
 
-def test_all_351_outcomes_load_with_their_roles_and_groups():
+def test_all_371_outcomes_load_with_their_roles_and_groups():
     found = load_outcome_facts()
     assert Counter(row.role for row in found) == {
-        Role.CALIBRATE: 184,
-        Role.VALIDATE: 92,
+        Role.CALIBRATE: 196,
+        Role.VALIDATE: 100,
         Role.BACKGROUND: 56,
         Role.PRIOR: 13,
         Role.OTHER_INDICATION: 5,
         Role.CONTEXT: 1,
     }
     assert Counter(row.printed["group"] for row in found) == {
-        "control": 183,
+        "control": 186,
         "comparator": 57,
         "relapse": 50,
         "schedule": 25,
+        "predictor": 17,
         "therapy": 21,
         "ideation": 15,
     }
@@ -260,7 +261,7 @@ def test_shares_are_of_many_patients_and_scores_of_a_scale():
 def test_rows_to_validate_show_neither_printed_number_nor_verdict():
     printed = rows()
     shut = [one for one in compare_facts("efficacy") if one.role == "validate"]
-    assert len({one.row_id for one in shut}) == 92
+    assert len({one.row_id for one in shut}) == 100
     assert len([one for one in shut if one.variable]) == 30
     for one in shut:
         row = printed[one.row_id].printed

@@ -26,7 +26,7 @@ from euthymia.evidence.fact_courses import (
 from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun, Override, print_overrides
 from euthymia.evidence.fact_statistics import statistic_of
 from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts, load_outcome_facts
-from euthymia.evidence.records import Role
+from euthymia.evidence.select import is_open
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.variables import find_variable
 from euthymia.tables import read_table
@@ -40,8 +40,6 @@ SMALLEST_CHANGE = 1e-6
 """Less than this is no direction: it is of the size of numerical error."""
 SHARES = ("response", "remission")
 """Shares of patients that an outcome may print."""
-CLOSED_TABLES = ("safety", "efficacy")
-"""Tables whose rows to validate with are closed."""
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 CLOSED = "closed: opens with the frozen posterior"
 
@@ -174,7 +172,7 @@ def is_misfit(one: FactComparison) -> bool:
 
 def is_closed(table: Table, row: FactRow) -> bool:
     """Tell whether a row's printed value stays unseen: what validates the acute layer or the outcomes."""
-    return table in CLOSED_TABLES and row.role is Role.VALIDATE
+    return not is_open(row, table=table)
 
 
 def verdict_of(run: FactRun, simulated: float | None) -> str:
