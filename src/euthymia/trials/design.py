@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from euthymia.dosing.notation import parse_regimen
 from euthymia.dosing.regimen import Regimen
-from euthymia.model.scales import find_scale
+from euthymia.model.scales import find_scale, scales
 from euthymia.population.outcomes import relapse_rules
 from euthymia.population.settings import find_setting
 from euthymia.population.surroundings import Taken
@@ -101,10 +101,9 @@ class Moments(Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Moments:
-        if (self.share is None) == (self.mean is None):
-            _refuse("must give either 'mean' (with 'sd') or 'share'")
-        if self.mean is not None and self.sd is None:
-            _refuse("must give 'sd' beside 'mean'; write what is assumed under 'assumed'")
+        has_numbers = any(one is not None for one in (self.mean, self.sd, self.low, self.high))
+        if (self.share is not None) == has_numbers:
+            _refuse("must give either 'share', or any of 'mean', 'sd', 'low' and 'high'")
         return self
 
 
@@ -138,6 +137,9 @@ class Population(Part):
     def _known(self) -> Population:
         for text in self.already_on:
             Taken.create(text)
+        for name, one in self.baseline.items():
+            if name in scales() and (one.mean is None or one.sd is None):
+                _refuse(f"baseline.{name}: must give 'mean' and 'sd'; list what is not known under 'assumed'")
         if self.screening > 0:
             _refuse("'screening' must lie before day 0")
         return self

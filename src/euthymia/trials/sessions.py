@@ -1,0 +1,139 @@
+"""Dosing sessions of an arm: when they are, what was planned for each, and what is read in them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euthymia.dosing.drug import find_drug
+from euthymia.dosing.order import Order
+from euthymia.dosing.regimen import Regimen
+from euthymia.model.concentrations import session_starts_h
+from euthymia.model.pk import Given
+from euthymia.population.request import is_ketamine_dose
+from euthymia.population.surroundings import visits_of
+from euthymia.tables import read_text
+
+Array = NDArray[np.float64]
+READ_MIN = np.array([0.0, 20.0, 40.0, 60.0, 90.0, 120.0])
+"""Minutes after the start of a session at which pressure and scores are read (assumed)."""
+SESSION_END_H = 12.0
+"""When a symptom has appeared or not; the next session is later."""
+RISES = {
+    "systolic_mmHg": "systolic_rise_mmHg",
+    "diastolic_mmHg": "diastolic_rise_mmHg",
+    "heart_rate_per_min": "heart_rate_rise_per_min",
+    "cadss_points": "cadss_points",
+    "moaas_points": "moaas_points",
+}
+"""Observable behind each reading."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The sessions of one regimen.
+
+    Attributes
+    ----------
+    start_h : array (S,)
+        Every session at which something is given that raises hope: ketamine, midazolam, an inert stand-in.
+    slots : tuple of tuple of int (S)
+        Places of the ketamine doses of each session among all of the regimen; empty for other drugs.
+    """
+
+    start_h: Array
+    slots: tuple[tuple[int, ...], ...]
+
+    @property
+    def gives_ketamine(self) -> bool:
+        """Whether any session does."""
+        return any(self.slots)
+
+    def at(self, time_h: float) -> int | None:
+        """Return the place of the session that starts at a time."""
+        place = np.flatnonzero(np.abs(self.start_h - time_h) < 1e-6)
+        return int(place[0]) if len(place) else None
+
+
+def sessions_of(regimen: Regimen) -> Plan:
+    """Return the sessions of a regimen."""
+    starts = np.array(visits_of(regimen))
+    doses = [dose for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
+    first = np.array(session_starts_h([Given(dose) for dose in doses])) if doses else np.zeros(0)
+    begun = [float(first[np.searchsorted(first, dose.start_h + 1e-9) - 1]) for dose in doses]
+    return Plan(
+        start_h=starts,
+        slots=tuple(
+            tuple(slot for slot, time_h in enumerate(begun) if abs(time_h - start) < 1e-6) for start in starts
+        ),
+    )
+
+
+def planned_mg(regimen: Regimen, plan: Plan, weight_kg: Array) -> Array:
+    """Return the base that is planned for each session, mg, (P, S); of inert stand-ins 0."""
+    found = np.zeros((len(weight_kg), len(plan.start_h)))
+    for start_h, item in regimen.items:
+        if not isinstance(item, Order) or not (mass := find_drug(item.drug).molar_mass_g_per_mol):
+            continue
+        for dose in item.doses(start_h, weight_kg):
+            place = np.searchsorted(plan.start_h, start_h + 1e-9) - 1
+            if place >= 0 and _is_given_in_sessions(item.drug):
+                found[:, place] += np.asarray(dose.amount_umol) * mass / 1000.0
+    return found
+
+
+def _is_given_in_sessions(drug: str) -> bool:
+    return find_drug(drug).drug_class in ("ketamine", "benzodiazepine")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventRule:
+    """What counts as an adverse event: a symptom by its chance, or a reading beyond a threshold."""
+
+    name: str
+    is_symptom: bool
+    variable: str
+    above: Mapping[str, float]
+    below: Mapping[str, float]
+    source: str
+
+
+@cache
+def event_rules() -> Mapping[str, EventRule]:
+    """Return every adverse event by its name (``data/adverse_events.toml``)."""
+    rules = tomllib.loads(read_text("adverse_events.toml"))["event"]
+    return {rule["name"]: _rule(rule) for rule in rules}
+
+
+def _rule(rule: Mapping[str, object]) -> EventRule:
+    above = {
+        str(rule[name]): float(str(rule[limit]))
+        for name, limit in (("variable", "above"), ("or_variable", "or_above"))
+        if limit in rule
+    }
+    below = {str(rule["variable"]): float(str(rule["below"]))} if "below" in rule else {}
+    return EventRule(
+        name=str(rule["name"]),
+        is_symptom=rule["kind"] == "symptom",
+        variable=str(rule["variable"]),
+        above=above,
+        below=below,
+        source=str(rule["source"]),
+    )
+
+
+def has_event(rule: EventRule, readings: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """Return in which sessions any reading is beyond the threshold, (P, S); what was not read is no event."""
+    high = [(readings[name] > limit).any(axis=-1) for name, limit in rule.above.items()]
+    low = [(readings[name] < limit).any(axis=-1) for name, limit in rule.below.items()]
+    return np.logical_or.reduce([*high, *low])
+
+
+def read_times_h(starts_h: Sequence[float] | Array) -> Array:
+    """Return when readings are taken in sessions, (S, R)."""
+    return np.asarray(starts_h, float)[:, None] + READ_MIN / 60.0
