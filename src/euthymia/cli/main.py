@@ -41,12 +41,13 @@ def _main(
 
 
 def _register() -> None:
-    from euthymia.cli import catalogue, demo, evidence, rivals, simulate, story, summarise
+    from euthymia.cli import catalogue, demo, evidence, patient, rivals, simulate, story, summarise
 
     app.command("simulate")(simulate.simulate)
     app.command("summarise")(summarise.summarise)
     app.command("story")(story.story)
     app.command("episode")(story.episode)
+    app.command("patient")(patient.patient)
     app.command("rivals")(rivals.rivals)
     app.add_typer(evidence.app, name="evidence")
     app.command("sets")(catalogue.sets)
