@@ -188,6 +188,10 @@ class Endpoint(Part):
     ``change`` from baseline of a scale; ``score`` at a visit; ``response`` (fall of ``fraction``) and
     ``remission`` (``at_most``), shares; ``relapse`` from ``start`` on by a rule of ``data/relapse.toml``, a
     time; ``event``, the share with an adverse event in any session.
+
+    ``estimand`` says what becomes of those who leave: ``hypothetical``, as if they had stayed (what is seen,
+    completed by ``imputation`` or the model); ``treatment policy``, rated all the same; ``composite``, a
+    failure; ``while on treatment``, as last seen.
     """
 
     kind: Literal["change", "score", "response", "remission", "relapse", "event"]
@@ -200,9 +204,7 @@ class Endpoint(Part):
     event: str | None = None
     analysis: Literal["ancova", "mmrm", "t", "paired", "proportions", "survival"] | None = None
     imputation: Literal["observed", "locf", "bocf", "failure"] = "observed"
-    estimand: Literal["treatment policy", "hypothetical", "composite", "while on treatment"] = (
-        "treatment policy"
-    )
+    estimand: Literal["hypothetical", "treatment policy", "composite", "while on treatment"] = "hypothetical"
     is_primary: bool = False
     title: str = ""
 
@@ -496,6 +498,11 @@ def _problems_of_visits(protocol: Protocol) -> Iterator[str]:
         yield "visits: must ascend in time"
     if not any(abs(visit.at) < SAME_TIME_H for visit in visits):
         yield "visits: one must be at day 0, which is baseline"
+    if (
+        protocol.crossover is not None
+        and not 0.0 <= visits[0].at <= visits[-1].at < protocol.crossover.period
+    ):
+        yield "visits: of a crossover must lie within one period; they are repeated in each"
     rated = {scale: [visit.at for visit in visits if scale in visit.scales] for scale in protocol.scales}
     for name, one in protocol.endpoints.items():
         if one.kind == "event":
