@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,12 +236,16 @@ def write_result(
     return [write_frame(trajectory.to_polars(unit=unit), path)]
 
 
-def write_frame(frame: polars.DataFrame, path: Path) -> Path:
-    """Write a table by the suffix of a path; polars reports a full disk by an error of its own."""
+def write_frame(frame: polars.DataFrame, path: Path, *, metadata: Mapping[str, str] | None = None) -> Path:
+    """Write a table by the suffix of a path; polars reports a full disk by an error of its own.
+
+    ``metadata`` goes into Parquet; CSV has no place for it.
+    """
     from polars.exceptions import PolarsError
 
+    write_parquet = partial(frame.write_parquet, metadata=dict(metadata) if metadata else None)
     try:
-        write_whole(path, frame.write_parquet if path.suffix == ".parquet" else frame.write_csv)
+        write_whole(path, write_parquet if path.suffix == ".parquet" else frame.write_csv)
     except PolarsError as error:
         message = f"Cannot write {str(path)!r}: {error}. Nothing was left there."
         raise RunFailedError(message) from None
