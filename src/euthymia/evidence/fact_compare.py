@@ -27,6 +27,7 @@ from euthymia.evidence.fact_records import STATISTICS, FactRow, FactRun, Overrid
 from euthymia.evidence.fact_statistics import statistic_of
 from euthymia.evidence.facts import load_acute_facts, load_mechanism_facts, load_outcome_facts
 from euthymia.evidence.select import is_open
+from euthymia.evidence.stated import printed_outcome
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.variables import find_variable
 from euthymia.tables import read_table
@@ -38,8 +39,6 @@ CLOSE_SHARE = 0.01
 """... and a printed share also within one per cent of patients, for it is printed in whole per cents."""
 SMALLEST_CHANGE = 1e-6
 """Less than this is no direction: it is of the size of numerical error."""
-SHARES = ("response", "remission")
-"""Shares of patients that an outcome may print."""
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 CLOSED = "closed: opens with the frozen posterior"
 
@@ -291,7 +290,7 @@ def _fact(table: Table, row: FactRow, run: FactRun) -> str:
         about = ", ".join(
             filter(None, (printed["trial"], printed["arm"], printed["quantity"], printed["time"]))
         )
-        return about if is_closed(table, row) else _joined(about, _printed_outcome(printed))
+        return about if is_closed(table, row) else _joined(about, printed_outcome(printed))
     is_placebo = run.regimen.startswith("placebo") and bool(printed["comparator"])
     drug = " ".join(filter(None, (printed["drug"], printed["route"], printed["dose"])))
     stated = _joined(printed["measure"], f"{printed['comparator']}, beside {drug}" if is_placebo else drug)
@@ -300,18 +299,6 @@ def _fact(table: Table, row: FactRow, run: FactRun) -> str:
     value = printed["value"] or "–".join(filter(None, (printed["value_low"], printed["value_high"])))
     value = printed["comparator_value"] if is_placebo else value
     return _joined(stated, f"{value} {printed['unit']}".strip())
-
-
-def _printed_outcome(printed: Mapping[str, str]) -> str:
-    """Return a printed outcome with its spread, contrast and shares of patients."""
-    shares = [f"{name} {printed[f'{name}_percent']} %" for name in SHARES if printed[f"{name}_percent"]]
-    contrast = _spread(printed["contrast"], printed["contrast_spread"])
-    parts = (_spread(printed["value"], printed["spread"]), f"{printed['contrast_kind']} {contrast}".strip())
-    return "; ".join(filter(None, (*parts, *shares)))
-
-
-def _spread(value: str, spread: str) -> str:
-    return f"{value} ({spread})" if value and spread else value or spread
 
 
 def _joined(*parts: str) -> str:
