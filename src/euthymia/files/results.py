@@ -243,7 +243,8 @@ def write_frame(frame: polars.DataFrame, path: Path, *, metadata: Mapping[str, s
     """
     from polars.exceptions import PolarsError
 
-    write_parquet = partial(frame.write_parquet, metadata=dict(metadata) if metadata else None)
+    with_metadata = {"metadata": dict(metadata)} if metadata else {}
+    write_parquet = partial(frame.write_parquet, **with_metadata)
     try:
         write_whole(path, write_parquet if path.suffix == ".parquet" else frame.write_csv)
     except PolarsError as error:
