@@ -31,7 +31,7 @@ class ThreadExecutor:
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers = _whole_workers(workers)
+        self.workers = whole_workers(workers)
 
     def map(
         self,
@@ -105,7 +105,7 @@ def _collect(
     return [cast(Result, finished[number].result) for number in sorted(finished)]
 
 
-def _whole_workers(workers: int) -> int:
+def whole_workers(workers: int) -> int:
     """Check that the number of workers is whole and at least 1."""
     if isinstance(workers, bool) or not hasattr(workers, "__index__") or index(workers) < 1:
         raise invalid(field="workers", must="a whole number from 1", got=repr(workers))

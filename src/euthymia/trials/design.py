@@ -201,9 +201,11 @@ class Endpoint(Part):
     at_most: float | None = None
     rule: str | None = None
     start: TimeH | None = None
+    among: Literal["all", "response", "remission"] = "all"
+    """Of a relapse: who is followed from ``start`` on."""
     event: str | None = None
     analysis: Literal["ancova", "mmrm", "t", "paired", "proportions", "survival"] | None = None
-    imputation: Literal["observed", "locf", "bocf", "failure"] = "observed"
+    imputation: Literal["observed", "locf", "bocf", "worst", "failure"] = "observed"
     estimand: Literal["hypothetical", "treatment policy", "composite", "while on treatment"] = "hypothetical"
     is_primary: bool = False
     title: str = ""
@@ -213,7 +215,7 @@ class Endpoint(Part):
         needs_time = self.kind in ("change", "score", "response", "remission")
         if needs_time and self.at is None:
             _refuse(f"must say 'at' which visit the {self.kind} is read")
-        if self.kind == "remission" and self.at_most is None:
+        if "remission" in (self.kind, self.among) and self.at_most is None:
             _refuse("must give 'at_most', the trial's own cut-off of remission")
         if self.kind == "relapse" and (self.rule not in relapse_rules() or self.start is None):
             _refuse(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from euthymia.model.scales import find_scale
 from euthymia.population.outcomes import relapse_rules, relapse_visit
+from euthymia.trials.analysis.imputation import Imputation, for_estimand, impute
 from euthymia.trials.design import Endpoint
 from euthymia.trials.records import Cohort
 
@@ -102,29 +103,26 @@ def completed(cohort: Cohort, endpoint: Endpoint, places: NDArray[np.int64], bef
 
     ``failure`` is for shares, where what is missing counts as no; here it leaves values missing.
     """
-    totals = cohort.scores[endpoint.scale][:, places]
-    has_left = cohort.left_h[:, None] <= cohort.visits_h[places]
-    if endpoint.estimand == "treatment policy":
-        totals = np.where(has_left, cohort.unmasked[endpoint.scale][:, places], totals)
-    elif endpoint.estimand == "composite":
-        totals = np.where(has_left, before[:, None], totals)
-    elif endpoint.estimand == "while on treatment":
-        totals = np.where(has_left, carried_forward(totals, before), totals)
-    if endpoint.imputation == "locf":
-        return carried_forward(totals, before)
-    if endpoint.imputation == "bocf":
-        return np.where(np.isnan(totals), before[:, None], totals)
-    return totals
+    known = np.nan_to_num(before)
+    totals = for_estimand(
+        cohort.scores[endpoint.scale][:, places],
+        cohort.left_h[:, None] <= cohort.visits_h[places],
+        cohort.unmasked[endpoint.scale][:, places],
+        endpoint.estimand,
+        baseline=known,
+    )
+    totals = impute(totals, known, IMPUTATIONS[endpoint.imputation])
+    return np.where(np.isnan(before)[:, None], np.nan, totals)
 
 
-def carried_forward(totals: Array, before: Array) -> Array:
-    """Return totals with what is missing as last seen, at baseline where nothing was."""
-    found = totals.copy()
-    last = before
-    for place in range(found.shape[1]):
-        found[:, place] = np.where(np.isnan(found[:, place]), last, found[:, place])
-        last = found[:, place]
-    return found
+IMPUTATIONS = {
+    "observed": Imputation.OBSERVED,
+    "locf": Imputation.LAST,
+    "bocf": Imputation.BASELINE,
+    "worst": Imputation.WORST,
+    "failure": Imputation.NON_RESPONDER,
+}
+"""Imputations by what protocols call them."""
 
 
 def has_outcome(stretch: Stretch, endpoint: Endpoint) -> tuple[Flags, Flags]:
@@ -154,6 +152,16 @@ def _had_event(stretch: Stretch, endpoint: Endpoint) -> tuple[Flags, Flags]:
     return flags.any(axis=1), np.ones(len(flags), dtype=bool)
 
 
+def is_well(stretch: Stretch, endpoint: Endpoint) -> Flags:
+    """Return of whom relapse is counted: all, or those who are rated well at the endpoint's start, (P,)."""
+    if endpoint.among == "all":
+        return np.ones(len(stretch.cohort.arm), dtype=bool)
+    then = endpoint.model_copy(
+        update={"kind": endpoint.among, "at": endpoint.start, "estimand": "hypothetical"}
+    )
+    return has_outcome(stretch, then)[0]
+
+
 def relapse(stretch: Stretch, endpoint: Endpoint) -> tuple[Array, Flags]:
     """Return days from the endpoint's start to relapse or to the last rating, and whether it was relapse.
 
@@ -168,7 +176,7 @@ def relapse(stretch: Stretch, endpoint: Endpoint) -> tuple[Array, Flags]:
     totals = cohort.scores[endpoint.scale][:, places]
     before = stretch.baseline(endpoint.scale)
     # what was not rated is neither relapse nor recovery: as last seen
-    visit = relapse_visit(rule, before, carried_forward(totals, before))
+    visit = relapse_visit(rule, before, impute(totals, np.nan_to_num(before), Imputation.LAST))
     last = np.array([np.flatnonzero(seen)[-1] if seen.any() else 0 for seen in ~np.isnan(totals)])
     has_relapsed = (visit >= 0) & (visit <= last)
     if endpoint.estimand == "composite":

@@ -15,7 +15,7 @@ from euthymia.trials.analysis.paired import change, crossover
 from euthymia.trials.analysis.proportions import Count, share, two_shares
 from euthymia.trials.analysis.survival import cox, kaplan_meier, log_rank
 from euthymia.trials.design import Endpoint
-from euthymia.trials.endpoints import Stretch, has_outcome, relapse, stretches, values
+from euthymia.trials.endpoints import Stretch, has_outcome, is_well, relapse, stretches, values
 from euthymia.trials.records import ArmSummary, Cohort, Estimate, Replicate
 
 Array = NDArray[np.float64]
@@ -172,8 +172,15 @@ def _contrasts(
         numbers = _numbers(contrast, standard="standard_error", place=place)
         yield _made(name, endpoint, arms[code], "difference", reference=arms[control], n=count, **numbers)
         if code in size:
-            given_size: dict[str, Any] = {"reference": arms[control], "value": size[code], "n": count}
-            yield _made(name, endpoint, arms[code], "standardised difference", **given_size)
+            yield _made(
+                name,
+                endpoint,
+                arms[code],
+                "standardised difference",
+                reference=arms[control],
+                n=count,
+                value=size[code],
+            )
 
 
 def _last(contrast: Any) -> Any:
@@ -259,22 +266,23 @@ def _of_relapse(cohort: Cohort, name: str, endpoint: Endpoint) -> Iterator[Estim
     level = 1.0 - protocol.alpha
     (part,) = stretches(cohort)
     days, has_relapsed = relapse(part, endpoint)
+    counts = cohort.is_analysed & is_well(part, endpoint)
     for place, arm in enumerate(protocol.arms):
-        rows = (cohort.arm == place) & cohort.is_analysed
+        rows = (cohort.arm == place) & counts
         if not rows.any():
             yield _made(name, endpoint, arm, "share", value=NAN)
             continue
         curve, count = kaplan_meier(days[rows], has_relapsed[rows], level=level), int(rows.sum())
-        ends = {"low": 1.0 - curve.high[-1], "high": 1.0 - curve.low[-1]}
+        ends: dict[str, Any] = {"low": 1.0 - curve.high[-1], "high": 1.0 - curve.low[-1]}
         yield _made(name, endpoint, arm, "share", value=1.0 - curve.share[-1], n=count, **ends)
         numbers = dict(zip(("value", "low", "high"), curve.median(), strict=True))
         yield _made(name, endpoint, arm, "median days", n=count, **numbers)
     control = protocol.control
     if control is None:
         return
-    none = (cohort.arm == list(protocol.arms).index(control)) & cohort.is_analysed
+    none = (cohort.arm == list(protocol.arms).index(control)) & counts
     for arm in protocol.active:
-        own = (cohort.arm == list(protocol.arms).index(arm)) & cohort.is_analysed
+        own = (cohort.arm == list(protocol.arms).index(arm)) & counts
         rows = own | none
         try:
             given = (days[rows], has_relapsed[rows], own[rows].astype(int))

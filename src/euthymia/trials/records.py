@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,3 +255,26 @@ class PowerCurve:
     replicates: int
     alpha: float
     closed_form: Array | None = None
+
+
+def part_of(cohort: Cohort, rows: Flags) -> Cohort:
+    """Return some patients of a cohort."""
+    sessions = cohort.sessions
+    return replace(
+        cohort,
+        **{name: getattr(cohort, name)[rows] for name in PATIENT_FIELDS},
+        people=tuple(one for one, kept in zip(cohort.people, rows, strict=True) if kept),
+        reason=tuple(one for one, kept in zip(cohort.reason, rows, strict=True) if kept),
+        scores={scale: totals[rows] for scale, totals in cohort.scores.items()},
+        unmasked={scale: totals[rows] for scale, totals in cohort.unmasked.items()},
+        sessions=replace(
+            sessions,
+            **{name: getattr(sessions, name)[rows] for name in SESSION_FIELDS},
+            readings={name: values[rows] for name, values in sessions.readings.items()},
+            events={name: flags[rows] for name, flags in sessions.events.items()},
+        ),
+    )
+
+
+PATIENT_FIELDS = ("number", "key", "arm", "stratum", "actual_h", "left_h", "is_analysed")
+SESSION_FIELDS = ("start_h", "planned_mg", "given_mg", "was_held", "was_missed")
