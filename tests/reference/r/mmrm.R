@@ -3,7 +3,7 @@
 #
 #   Rscript tests/reference/r/mmrm.R tests/reference/r
 #
-# writes dental.csv, trial.csv and mmrm.json. Data:
+# writes dental.csv, dental_holes.csv, trial.csv and mmrm.json. Data:
 # - dental: distance from the pituitary to the pterygomaxillary fissure (mm) of 27 children at 8, 10, 12 and 14 years;
 #   Potthoff & Roy (1964) Biometrika 51:313, doi:10.1093/biomet/51.3-4.313, as in nlme::Orthodont. Arm 1 is male.
 #   "dental_holes": the value at 10 years is deleted where that at 8 was below 20.75 mm, and that at 14 years where
@@ -104,5 +104,6 @@ results <- list(
   trial_no_stratum = analyse(trial[, c("arm", "baseline", paste0("v", 1:5))], 1:5, y ~ 0 + visit:arm + visit:base)
 )
 write.csv(dental, file.path(folder, "dental.csv"), row.names = FALSE, quote = FALSE)
+write.csv(holes, file.path(folder, "dental_holes.csv"), row.names = FALSE, quote = FALSE, na = "")
 write.csv(trial, file.path(folder, "trial.csv"), row.names = FALSE, quote = FALSE, na = "")
 write(toJSON(results, auto_unbox = TRUE, digits = I(12), pretty = TRUE), file.path(folder, "mmrm.json"))

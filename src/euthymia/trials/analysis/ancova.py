@@ -99,7 +99,7 @@ def ancova(
     --------
     >>> found = ancova([10.0, 12.0, 8.0, 5.0, 7.0, 6.0], [0, 0, 0, 1, 1, 1])
     >>> found.contrast.value, found.contrast.p.round(4)
-    (array([-4.]), array([0.0362]))
+    (array([-4.]), array([0.0363]))
     """
     outcome = np.asarray(outcome, float)
     if outcome.ndim != 1:

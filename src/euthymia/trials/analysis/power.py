@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,8 @@ def power_of_means(
     count_control : int, optional
         Patients of the control; as many as in the arm if not given.
     correlation : float
-        Of the outcome with a covariate that is adjusted for: variance falls by rho^2. The degree of freedom that
-        the covariate takes is not counted: exact without one, close with one.
+        Of the outcome with a covariate that is adjusted for: variance falls by rho^2. The degree of freedom
+        that the covariate takes is not counted: exact without one, close with one.
     alpha : float
         Two-sided.
 
@@ -48,7 +49,8 @@ def power_of_means(
 
     References
     ----------
-    Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, section 2; statsmodels ``TTestIndPower``.
+    Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, chapter 2; statsmodels
+    ``TTestIndPower``.
     Borm, Fransen, Lemmens (2007) J Clin Epidemiol 60:1234, doi:10.1016/j.jclinepi.2007.02.006: 1 - rho^2.
 
     Examples
@@ -62,7 +64,8 @@ def power_of_means(
     if min(count, other) < 2:
         raise invalid("count", must="two or more in each arm", got=min(count, other))
     effect = _effect(difference, sd, correlation)
-    return float(TTestIndPower().power(abs(effect), count, _share("alpha", alpha), ratio=other / count))
+    test: Any = TTestIndPower()
+    return float(test.power(abs(effect), count, _share("alpha", alpha), ratio=other / count))
 
 
 def count_for_means(
@@ -138,8 +141,8 @@ def power_of_shares(
 
     Examples
     --------
-    >>> round(power_of_shares(97, share=0.5, share_control=0.3), 2)
-    0.81
+    >>> round(power_of_shares(93, share=0.5, share_control=0.3), 3)
+    0.8
     """
     from scipy.special import ndtr
 
