@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from euthymia.cli import options, show
+from euthymia.cli import evidence_list, options, show
 from euthymia.errors import unknown
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ FACT_COLUMNS = ("row", "role", "layer", "fact", "run", "read off", "published", 
 @app.callback()
 def _evidence() -> None:
     """Hold published results beside the model's."""
+
+
+app.command("list")(evidence_list.list_evidence)
+app.command("show")(evidence_list.show_evidence)
+app.command("check")(evidence_list.check_evidence)
 
 
 @app.command("pk")

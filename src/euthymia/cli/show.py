@@ -38,8 +38,17 @@ def warn(texts: Iterable[str], *, is_quiet: bool = False) -> None:
         print(f"warning: {text}", file=sys.stderr)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print a table to standard output; columns listed in ``right`` are aligned to the right."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    width: int = 200,
+) -> None:
+    """Print a table to standard output; columns listed in ``right`` are aligned to the right.
+
+    ``width`` holds where standard output is no terminal.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -49,8 +58,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         shown.add_column(column, justify="right" if place in right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*row)
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, markup=False).print(shown)
+    Console(width=None if sys.stdout.isatty() else width, highlight=False, markup=False).print(shown)
 
 
 def signed(value: float) -> str:
