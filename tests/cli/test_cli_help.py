@@ -30,7 +30,8 @@ COMMANDS = _commands()
 def test_the_commands_are_those_decided():
     shown = {"sets", "routes", "settings", "therapies", "variables", "cite"}
     evidence = {"evidence pk", "evidence mechanism", "evidence safety", "evidence efficacy"}
-    assert set(COMMANDS) == {"simulate", "summarise", "story", "episode", "rivals", "demo"} | shown | evidence
+    runs = {"simulate", "summarise", "story", "episode", "patient", "rivals", "demo"}
+    assert set(COMMANDS) == runs | shown | evidence
 
 
 @pytest.mark.parametrize("name", COMMANDS)

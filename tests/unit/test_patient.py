@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import numpy as np
 import pytest
 
 from euthymia import simulate_concentrations
 from euthymia.errors import InvalidInputError, UnknownNameError
-from euthymia.population.patient import ANCESTRIES, Patient
+from euthymia.population.patient import ANCESTRIES, Patient, ranges
 from euthymia.tables import read_table
 
 MODERATE = "AUC ratio 2.03 is recalled, not verified"
@@ -106,6 +107,54 @@ def test_unknown_comedication_is_offered_the_nearest():
         match=r"Unknown comedication 'ticlopidin'. Did you mean 'ticlopidine'.* Only these have",
     ):
         Patient.create(comedications=["ticlopidin"])
+
+
+KNOWN: dict[str, Any] = {
+    "sex": "female",
+    "height_cm": 165.0,
+    "episode_weeks": 52.0,
+    "failed_trials": 3,
+    "ssi_points": 6.0,
+    "diagnosis": "recurrent major depressive disorder",
+    "cyp2b6_genotype": "*1/*6",
+}
+
+
+def test_what_is_only_recorded_is_kept_and_absent_where_unknown():
+    patient = Patient.create(**KNOWN)
+    assert {field: getattr(patient, field) for field in KNOWN} == KNOWN
+    assert all(getattr(Patient.create(), field) is None for field in KNOWN)
+    assert patient.bmi_kg_per_m2 == pytest.approx(70 / 1.65**2)
+    assert Patient.create().bmi_kg_per_m2 is None
+
+
+@pytest.mark.parametrize("field", ["height_cm", "episode_weeks", "failed_trials", "ssi_points"])
+def test_ends_of_ranges_are_allowed_and_what_lies_beyond_is_refused_with_its_cure(field: str):
+    rule = ranges()[field]
+    for end, beyond in ((rule["low"], rule["low"] - 1), (rule["high"], rule["high"] + 1)):
+        assert getattr(Patient.create(**{field: end}), field) == end
+        with pytest.raises(InvalidInputError) as refused:
+            Patient.create(**{field: beyond})
+        assert f"'{field}' must be {rule['low']}–{rule['high']} {rule['unit']}" in str(refused.value)
+        assert f"Got {beyond}. {rule['cure']}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"height_cm": 1.65}, "Got 1.65. In centimetres: 1.7 m is 170"),
+        ({"height_cm": float("nan")}, "'height_cm' must be a finite number"),
+        ({"failed_trials": 2.5}, "'failed_trials' must be a whole number. Got 2.5"),
+        ({"failed_trials": True}, "'failed_trials' must be a whole number. Got True"),
+        ({"sex": "f"}, "Unknown sex 'f'. Known: female, male. Leave it out where it is not known"),
+        ({"diagnosis": "  "}, "'diagnosis' must be 1 to 200 characters. Got 0"),
+        ({"diagnosis": "x" * 201}, "Got 201"),
+        ({"cyp2b6_genotype": "*6"}, "'cyp2b6_genotype' must be two star alleles, such as '[*]1/[*]6'. Got"),
+    ],
+)
+def test_what_cannot_be_of_a_patient_is_refused(known: dict[str, Any], message: str):
+    with pytest.raises(InvalidInputError, match=message):
+        Patient.create(**known)
 
 
 # --- what a patient changes --------------------------------------------------------------------

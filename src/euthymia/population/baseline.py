@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -25,15 +24,16 @@ from euthymia.population.screening import Entry, check_rule
 Array = NDArray[np.float64]
 FIELD = "severity.episode_severity_fraction"
 TAG = "baseline"
-LOGITS = np.linspace(-10.0, 10.0, 2001)
+LOGITS = np.linspace(-8.0, 8.0, 4001)
 """Severity, on the logit, at which ratings are tabulated."""
-NODES = {1: 301, 2: 121, 3: 61}
+NODES = {1: 301, 2: 81, 3: 41}
 """Points of the quadrature in each direction, by how many days a rule and a rating span."""
 REACH_SD = 8.0
-COMMON_NODES = 41
+COMMON_NODES = 21
 LARGEST_SD_LOGIT = 3.0
-STEPS = 24
+STEPS = 16
 """Spreads tried to find where a table can be met."""
+HALVINGS = 12
 
 
 class Rated(NamedTuple):
@@ -221,15 +221,20 @@ def _solve(
         centre = centre_of(spread)
         return np.nan if np.isnan(centre) else ratings.expect(centre, spread).sd_points - table.sd_points
 
-    spreads = np.concatenate([[0.0], np.geomspace(0.02, LARGEST_SD_LOGIT, STEPS)])
-    tried = [(float(one), excess(float(one))) for one in spreads]
-    known = [(one, gap) for one, gap in tried if np.isfinite(gap)]
+    known: list[tuple[float, float]] = []
+    for spread in np.concatenate([[0.0], np.geomspace(0.02, LARGEST_SD_LOGIT, STEPS)]).tolist():
+        gap = excess(spread)
+        if np.isnan(gap) and known:  # the mean is in reach only up to somewhere between two spreads
+            spread = _last_finite(excess, known[-1][0], spread)
+            gap = excess(spread)
+        if np.isnan(gap):
+            continue
+        if known and known[-1][1] <= 0.0 <= gap:
+            found = _root(excess, known[-1][0], spread)
+            return centre_of(found), found
+        known.append((spread, gap))
     if not known:
         raise _out_of_reach(ratings, table, limits)
-    for (before, gap_before), (after, gap_after) in pairwise(known):
-        if gap_before <= 0.0 <= gap_after:
-            spread = _root(excess, before, after)
-            return centre_of(spread), spread
     if otherwise is None:
         raise _no_such_spread(table, known)
     is_narrow = min(gap for _, gap in known) > 0.0
@@ -241,6 +246,14 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     from scipy.optimize import brentq
 
     return float(cast(float, brentq(function, low, high, xtol=1e-10)))
+
+
+def _last_finite(function: Callable[[float], float], finite: float, missing: float) -> float:
+    """Return the last place, from one where a function is finite to one where it is nan, where it is."""
+    for _ in range(HALVINGS):
+        middle = 0.5 * (finite + missing)
+        finite, missing = (finite, middle) if np.isnan(function(middle)) else (middle, missing)
+    return finite
 
 
 def _by_gap(one: tuple[float, float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import index as whole_number
 
 import numpy as np
@@ -22,6 +23,8 @@ from euthymia.tables import read_table
 
 Array = NDArray[np.float64]
 MEMORY_LIMIT_BYTES = 8e9
+MOST_AGES_LISTED = 20
+"""Ages that are said one by one beside a result; more are said as a range."""
 
 
 def people_of(
@@ -272,8 +275,12 @@ def sources_of(parameters: ParameterSet, doses: Sequence[Dose], people: Sequence
 
 
 def covariates_of(people: Sequence[Patient]) -> tuple[str, ...]:
-    """Return what was stated of the patients beside their weight, each once."""
+    """Return what was stated of the patients beside their weight, each once; many ages as their range."""
     found: list[str] = []
+    ages = {one.age_years for one in people if one.age_years is not None}
+    if len(ages) > MOST_AGES_LISTED:
+        found.append(f"age {min(ages):g}–{max(ages):g} years")
+        people = [replace(one, age_years=None) for one in people]
     for one in dict.fromkeys(people):
         found += [f"age {one.age_years:g} years"] if one.age_years is not None else []
         found += [f"ancestry {one.ancestry}"] if one.ancestry else []
