@@ -798,6 +798,18 @@ def _continues(group: tuple[float, list[Dose], float | None], one: Given, start_
     ) and abs(began_h - start_h) <= TIME_TOLERANCE_H
 
 
+def order_rows(start_h: float, doses: Sequence[Dose]) -> list[tuple[float, dict[str, str]]]:
+    """Return the rows that one order becomes in an event table: hour, and cells by column.
+
+    Parameters
+    ----------
+    start_h : float
+    doses : sequence of Dose
+        Those of one order in one patient: stretches of an infusion, or devices of a spray.
+    """
+    return [(line.start_h, {"TIME": _written(line.start_h), **line.cells}) for line in _lines(start_h, doses)]
+
+
 def _lines(start_h: float, doses: Sequence[Dose]) -> list[_Line]:
     """Return the rows of one order: one a stretch of an infusion, one for all devices of a spray."""
     first = doses[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from euthymia.files.trial_doses import sessions_given, took_place
+from euthymia.files.trial_doses import orders_given, took_place
 
 if TYPE_CHECKING:
     from euthymia.trials.records import Cohort
@@ -86,13 +86,13 @@ def _arms_of(cohort: Cohort) -> dict[str, list[str | None]]:
 
 
 def exposure(cohort: Cohort) -> dict[str, Any]:
-    """Return columns of EX: one row for each session in which something was given, 0 mg of a placebo."""
-    given = sessions_given(cohort)
+    """Return columns of EX: one row for each order that was carried out in a session, 0 mg of a placebo."""
+    given = orders_given(cohort)
     subjects = cohort.subjects
     return {
         "USUBJID": [subjects[one.person] for one in given],
         "EXTRT": [one.order.drug.upper() for one in given],
-        "EXDOSE": [one.given_mg for one in given],
+        "EXDOSE": [one.amount_mg for one in given],
         "EXDOSU": ["mg"] * len(given),
         "EXROUTE": [ROUTES[one.order.route.value] for one in given],
         "VISITNUM": [FIRST_SESSION_VISIT + one.place for one in given],
@@ -139,7 +139,7 @@ def disposition(cohort: Cohort) -> dict[str, Any]:
 def _steps(cohort: Cohort, place: int) -> Iterator[tuple[str, str, str, float]]:
     """Yield term, standard term, category and hour of each step of a patient through the trial."""
     protocol, reason = cohort.protocol, cohort.reason[place]
-    left_h, end_h = float(cohort.left_h[place]), max(float(cohort.visits_h[-1]), protocol.ends or 0.0)
+    left_h, end_h = float(cohort.left_h[place]), max(float(cohort.actual_h[place, -1]), protocol.ends or 0.0)
     yield "SCREENED", "INFORMED CONSENT OBTAINED", MILESTONE, protocol.population.screening
     yield "ENROLLED", "ENTERED INTO TRIAL", MILESTONE, 0.0
     if protocol.withdrawal is None and len(cohort.arms) > 1:

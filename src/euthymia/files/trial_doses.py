@@ -1,4 +1,4 @@
-"""Which order of the plan a dosing session of a virtual trial carried out."""
+"""What was given in the sessions of a virtual trial: the orders of the plan, at the level of the day."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from numpy.typing import NDArray
 
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.order import Order
-from euthymia.dosing.regimen import TimedItem
+from euthymia.population.surroundings import EXPECTED_CLASSES
 
 if TYPE_CHECKING:
     from euthymia.trials.records import Cohort
 
-BACKGROUND_CLASSES = ("ssri", "snri")
-"""Drugs that are taken at home: no session."""
+Array = NDArray[np.float64]
+SAME_TIME_H = 1e-6
 
 
-class Session(NamedTuple):
-    """One session that took place: whose (place in the cohort), which, what, when and how much."""
+class GivenOrder(NamedTuple):
+    """One order as it was carried out in a session.
+
+    ``person`` and ``place`` are those of the patient and the session in the cohort; ``level`` is the ratio to
+    the planned dose; ``amount_mg`` is of base, 0 of an inactive substance.
+    """
 
     person: int
     place: int
     order: Order
     start_h: float
-    given_mg: float
+    level: float
+    amount_mg: float
 
     @property
     def end_h(self) -> float:
@@ -36,26 +41,56 @@ class Session(NamedTuple):
 def took_place(cohort: Cohort) -> NDArray[np.bool_]:
     """Tell which sessions took place, (P, S).
 
-    Those of a drug did where some of it was given; those of an inactive comparator where they were planned,
-    neither held nor missed, and the patient had not left.
+    Those of a drug did where some of it was given. Those of an inactive comparator did where they were
+    planned, neither held nor missed, before the patient left, and read where others were read.
     """
     one = cohort.sessions
-    is_inactive = (one.planned_mg == 0) & np.isfinite(one.start_h) & (one.start_h < cohort.left_h[:, None])
-    return (one.given_mg > 0) | (is_inactive & ~one.was_held & ~one.was_missed)
+    was_read = _was_read(cohort)
+    is_unread = ~was_read.any(axis=0)
+    is_inactive = (one.planned_mg == 0) & (one.start_h < cohort.left_h[:, None])
+    is_inactive &= ~one.was_held & ~one.was_missed & (was_read | is_unread)
+    return (one.given_mg > 0) | is_inactive
 
 
-def sessions_given(cohort: Cohort) -> list[Session]:
-    """Return every session that took place, by patient, then in order of time."""
+def _was_read(cohort: Cohort) -> NDArray[np.bool_]:
+    found = np.zeros(cohort.sessions.start_h.shape, dtype=bool)
+    for values in cohort.sessions.readings.values():
+        found |= np.isfinite(values).any(axis=-1)
+    return found
+
+
+def orders_given(cohort: Cohort) -> list[GivenOrder]:
+    """Return every order of every session that took place, by patient, then in order of time."""
     plans = [_orders(cohort, arm) for arm in range(len(cohort.arms))]
     happened, one = took_place(cohort), cohort.sessions
     found = []
     for person, arm in enumerate(cohort.arm):
-        for place, order in _matched(one.start_h[person], plans[arm]):
-            if happened[person, place]:
-                start_h, given_mg = one.start_h[person, place], one.given_mg[person, place]
-                amount_mg = float(given_mg) if np.isfinite(given_mg) else 0.0
-                found.append(Session(person, place, order, float(start_h), amount_mg))
+        starts_h, weight_kg = one.start_h[person], cohort.people[person].weight_kg
+        for start_h, order in plans[arm]:
+            place = _session_at(starts_h, start_h)
+            if place is not None and happened[person, place]:
+                level = _level(one.given_mg[person, place], one.planned_mg[person, place])
+                amount_mg = level * _amount_mg(order, weight_kg)
+                found.append(GivenOrder(person, place, order, start_h, level, amount_mg))
     return found
+
+
+def _level(given_mg: float, planned_mg: float) -> float:
+    return float(given_mg / planned_mg) if planned_mg > 0 else 1.0
+
+
+def _session_at(starts_h: Array, time_h: float) -> int | None:
+    """Return the place of the session that an order belongs to: the last that has begun."""
+    begun = np.flatnonzero(starts_h <= time_h + SAME_TIME_H)
+    return int(begun[np.argmax(starts_h[begun])]) if len(begun) else None
+
+
+def _amount_mg(order: Order, weight_kg: float) -> float:
+    drug = find_drug(order.drug)
+    if not drug.is_active:
+        return 0.0
+    doses = order.doses(0.0, weight_kg)
+    return float(sum(float(np.ravel(dose.amount_umol)[0]) for dose in doses)) / drug.umol_per_mg()
 
 
 def _orders(cohort: Cohort, arm: int) -> list[tuple[float, Order]]:
@@ -66,26 +101,10 @@ def _orders(cohort: Cohort, arm: int) -> list[tuple[float, Order]]:
     else:
         sequence = protocol.crossover.sequences[arm]
         treatments = [(turn * protocol.crossover.period, name) for turn, name in enumerate(sequence)]
-    return [
-        (from_h + start_h, order)
+    planned = [
+        (from_h + start_h, item)
         for from_h, name in treatments
-        for start_h, order in _in_sessions(protocol.arms[name].plan.items)
+        for start_h, item in protocol.arms[name].plan.items
+        if isinstance(item, Order) and find_drug(item.drug).drug_class in EXPECTED_CLASSES
     ]
-
-
-def _in_sessions(items: tuple[TimedItem, ...]) -> list[tuple[float, Order]]:
-    return [
-        (start_h, item)
-        for start_h, item in items
-        if isinstance(item, Order) and find_drug(item.drug).drug_class not in BACKGROUND_CLASSES
-    ]
-
-
-def _matched(starts_h: NDArray[np.float64], orders: list[tuple[float, Order]]) -> list[tuple[int, Order]]:
-    """Return the sessions of a patient in order of time, each with its order: by rank, else the nearest."""
-    places = [int(place) for place in np.argsort(starts_h, kind="stable") if np.isfinite(starts_h[place])]
-    if len(places) == len(orders):
-        return [(place, order) for place, (_, order) in zip(places, orders, strict=True)]
-    planned_h = np.array([start_h for start_h, _ in orders])
-    nearest = [int(np.argmin(np.abs(planned_h - starts_h[place]))) for place in places]
-    return [(place, orders[one][1]) for place, one in zip(places, nearest, strict=True)]
+    return sorted(planned, key=lambda one: one[0])
