@@ -23,7 +23,10 @@ class TableBlock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A part of a report: text, cards (value, label), one figure as an HTML fragment, tables."""
+    """A part of a report: text, cards (value, label), one figure as an HTML fragment, tables.
+
+    ``points`` are a list that stands out; ``folded`` are texts as written (title, text), closed at first.
+    """
 
     title: str
     texts: Sequence[str] = ()
@@ -32,6 +35,8 @@ class Section:
     figure: str = ""
     caption: str = ""
     tables: Sequence[TableBlock] = ()
+    points: Sequence[str] = ()
+    folded: Sequence[tuple[str, str]] = ()
 
 
 def render_report(
