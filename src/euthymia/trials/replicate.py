@@ -125,7 +125,7 @@ def run_trial(
         parameters=chosen.name,
         replicates=kept,
         first=first,
-        provenance=provenance_of(protocol, chosen, seed=seed, engine=engine, replicates=replicates),
+        provenance=provenance_of(protocol, chosen, seed=seed, engine=engine),
         warnings=(UNCALIBRATED, *given.notes, *distinct(said)),
     )
 
@@ -170,7 +170,7 @@ def digest_of(protocol: Protocol) -> str:
 
 
 def provenance_of(
-    protocol: Protocol, parameters: ParameterSet, *, seed: int, engine: str | None, replicates: int
+    protocol: Protocol, parameters: ParameterSet, *, seed: int, engine: str | None
 ) -> dict[str, Any]:
     """Return what is needed to run a trial again and get the same bytes."""
     return {
@@ -178,7 +178,6 @@ def provenance_of(
         "protocol": protocol.id,
         "protocol_digest": digest_of(protocol),
         "seed": seed,
-        "replicates": replicates,
         "parameters": parameters.name,
         "overrides": dict(parameters.overrides),
         "mechanisms": list(parameters.mechanisms),
