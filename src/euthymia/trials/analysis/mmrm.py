@@ -310,7 +310,7 @@ class _State:
         self.rr = data.yy - fitted - np.swapaxes(fitted, 1, 2) + change @ data.zz @ change.T
 
     def differentiate(self) -> None:
-        """Set the score and both informations by the entries of S on and below the diagonal, (K,) and (K, K).
+        """Set score (K,), expected and observed information (K, K) by the lower entries of S.
 
         With P = W - W X B X' W, B = (X' W X)^-1 and E_k the derivative of S:
         score = -1/2 [tr(P E_k) - y' P E_k P y], expected = 1/2 tr(P E_k P E_l),

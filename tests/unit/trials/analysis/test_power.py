@@ -20,7 +20,7 @@ from euthymia.trials.analysis.proportions import Count, two_shares
     ("effect", "power", "count"), [(0.2, 0.8, 394), (0.5, 0.8, 64), (0.8, 0.8, 26), (0.5, 0.9, 86)]
 )
 def test_counts_are_those_of_cohen(effect: float, power: float, count: int):
-    # Cohen (1988), tables 2.4; two-sided 5 % (393 there for 0.2, where the exact power is 0.7997)
+    # Cohen (1988), tables 2.4; two-sided 5 % (393 there for 0.2, where the exact power is 0.7996)
     assert count_for_means(power, difference=effect, sd=1.0) == count
 
 

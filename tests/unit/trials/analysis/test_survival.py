@@ -47,6 +47,12 @@ def test_median_of_five_is_the_third_event():
     assert np.isnan(high)
 
 
+def test_a_share_of_exactly_a_half_is_the_median_also_where_rounding_leaves_it_above():
+    assert kaplan_meier([3.0, 5.0], [True, True]).median()[0] == 3.0
+    for count in range(2, 60, 2):
+        assert kaplan_meier(np.arange(1.0, count + 1.0), np.ones(count, bool)).median()[0] == count / 2
+
+
 def test_nobody_with_an_event_leaves_everybody_without():
     found = kaplan_meier([3.0, 5.0], [False, False])
     assert found.at([5.0])[0].tolist() == [1.0]
