@@ -1,7 +1,7 @@
 # Mixed models for repeated measures by nlme::gls (REML, corSymm + varIdent) and by the package mmrm (degrees of
 # freedom and standard errors of Satterthwaite, and of Kenward and Roger with a covariance linear in its parameters).
 #
-#   Rscript tests/reference/r/mmrm.R tests/reference/r
+#   OMP_NUM_THREADS=1 Rscript tests/reference/r/mmrm.R tests/reference/r
 #
 # writes dental.csv, dental_holes.csv, trial.csv and mmrm.json. Data:
 # - dental: distance from the pituitary to the pterygomaxillary fissure (mm) of 27 children at 8, 10, 12 and 14 years;
