@@ -1,4 +1,4 @@
-"""Write the generated pages: command line, parameters, exposures, facts, outcomes, variables.
+"""Write the generated pages: command line, parameters, exposures, facts, outcomes, studies, variables.
 
 Run by ``make docs``; a test checks that they are current.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from euthymia.evidence.fact_compare import FactComparison
+    from euthymia.evidence.records import Study
 
 os.environ["EUTHYMIA_ENGINE"] = "numpy"  # in double precision, as the tests
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "exposures.md": exposures(),
         REFERENCE / "facts.md": facts(),
         REFERENCE / "outcomes.md": outcomes(),
+        REFERENCE / "studies.md": studies(),
         REFERENCE / "variables.md": variables(),
     }
 
@@ -345,6 +347,45 @@ def _simulated(one: FactComparison) -> str:
     from euthymia.model.variables import find_variable
 
     return f"{find_variable(one.variable).meaning}: {one.statistic}. {run_of(one)}"
+
+
+def studies() -> str:
+    from euthymia.cli.evidence_list import counts_of
+    from euthymia.evidence.stated import stated_rows
+    from euthymia.evidence.studies import load_studies
+
+    rows = stated_rows("efficacy")
+    cells = [
+        _study_line(study, sum(row.study == key for row in rows)) for key, study in load_studies().items()
+    ]
+    heads = ("study", "role", "what was done", "design", "people", "arms", "definitions", "rows", "source")
+    return (
+        f"{WIDE}# Published studies\n\n"
+        "Every study behind a row of [outcomes](outcomes.md). `euthymia evidence show STUDY` prints one with "
+        "its arms, schedules, baselines and rows, `euthymia evidence list --rows` the rows themselves. Words "
+        "are ours; what was not on a page read is left out. A study marked *validate* is predicted only: no "
+        "fit reads its rows, and what it observed opens with the frozen posterior.\n\n"
+        f"{' '.join(counts_of('efficacy', rows).splitlines())}\n\n{_table(heads, cells)}"
+    )
+
+
+def _study_line(study: Study, rows: int) -> list[str]:
+    from euthymia.citations import cite, format_source
+
+    arms = [f"{arm.name} (n {arm.n})" if arm.n else arm.name for arm in study.arms]
+    rules = [f"remission {rule}" for rule in study.remission]
+    rules += [f"{name} {rule}" for name in ("response", "relapse") if (rule := getattr(study, name))]
+    return [
+        f"`{study.key}`",
+        study.role.value,
+        study.title,
+        "; ".join(filter(None, (study.design, study.blinding))),
+        "; ".join(filter(None, (study.population, f"n {study.n}" if study.n else ""))),
+        "; ".join(arms),
+        "; ".join([*rules, *([f"imputation: {study.imputation}"] if study.imputation else [])]),
+        str(rows),
+        format_source(cite(study.source_keys[0])[0]),
+    ]
 
 
 def variables() -> str:

@@ -135,7 +135,7 @@ def _print_list(table: TableName, found: Sequence[StatedRow], *, is_rows: bool) 
             for one in _group_records(table, found)
         ]
         _print_table(SOURCE_COLUMNS, cells, right=(2,))
-    print(counts_of(table, found))
+    _print_lines([counts_of(table, found)])
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
