@@ -288,10 +288,9 @@ def _total(cohort: Cohort, scale: str, time_h: float) -> Array:
 
 
 def is_ketamine(protocol: Protocol, arm: str) -> bool:
-    """Return whether every dose of an arm is of a ketamine, so that its amounts belong on one axis."""
-    doses = protocol.arms[arm].plan.doses(70.0) if arm in protocol.arms else []
-    drugs = {find_drug(dose.drug).is_ketamine for dose in doses if dose.start_h >= 0.0}
-    return drugs == {True}
+    """Return whether all that is counted in an arm's sessions is a ketamine, so that one axis can bear it."""
+    classes = {find_drug(dose.drug).drug_class for dose in protocol.arms[arm].plan.doses(70.0)}
+    return "ketamine" in classes and "benzodiazepine" not in classes
 
 
 def is_inactive(one: Individuals) -> bool:

@@ -8,15 +8,17 @@ from importlib.metadata import version
 
 import numpy as np
 
+from euthymia.cli import trial_outcomes as outcomes
 from euthymia.cli import trial_sections as sections
 from euthymia.cli.show import NOT_A_DEVICE
 from euthymia.cli.trial_numbers import RATIO_MEASURES, share_interval
 from euthymia.cli.trial_protocol import protocol_yaml
-from euthymia.cli.trial_sections import SHARES, measure_label, sized
+from euthymia.cli.trial_shown import SHARES, measure_label, percent, shown, sized
 from euthymia.files.report import Section, TableBlock, render_report
 from euthymia.plots.arms import absent, arm_styles, key_html, panels_html
 from euthymia.plots.concentrations import library
-from euthymia.plots.power import Contrast, PowerLine, forest_figure, power_figure
+from euthymia.plots.contrasts import Contrast, forest_figure
+from euthymia.plots.power import PowerLine, power_figure
 from euthymia.trials.published import Observed, ReplicationRow
 from euthymia.trials.records import PowerCurve, TrialResult
 
@@ -41,16 +43,16 @@ def trial_report(result: TrialResult, *, command: Sequence[str], observed: Obser
     observed : Observed, optional
         What is published and open; ``closed`` says why where it is not.
     """
-    one = sections.shown(result, observed)
+    one = shown(result, observed)
     parts = [
         sections.summary_section(one),
         sections.flow_section(one),
         sections.course_section(one),
-        sections.waterfall_section(one),
-        sections.share_section(one),
-        sections.relapse_section(one),
-        sections.event_section(one),
-        sections.exposure_section(one),
+        outcomes.waterfall_section(one),
+        outcomes.share_section(one),
+        outcomes.relapse_section(one),
+        outcomes.event_section(one),
+        outcomes.exposure_section(one),
         sections.contrast_section(one),
         sections.estimate_section(one),
         _protocol_section(result),
@@ -115,9 +117,9 @@ def footer(
         "".join(f" {name}={value}" for name, value in changed.items()) if isinstance(changed, Mapping) else ""
     )
     engine = f" · engine {provenance['engine']}" if provenance.get("engine") else ""
+    named = f" · parameters {parameters}" if parameters else ""
     return [
-        f"Euthymia {provenance.get('version', version('euthymia'))} · seed {seed} · parameters {parameters}"
-        f"{overrides}{engine}.",
+        f"Euthymia {provenance.get('version', version('euthymia'))} · seed {seed}{named}{overrides}{engine}.",
         f"Run again: {shlex.join(command)}",
         NOT_A_DEVICE,
     ]
@@ -184,7 +186,7 @@ def power_report(
                 texts=reached,
                 figure=figure,
                 caption=f"Simulated: share of {replicates} replicates with p < {alpha:g}; band: 95 % "
-                f"interval of the Monte Carlo error.{form} Dotted: {target:.0%}.",
+                f"interval of the Monte Carlo error.{form} Dotted: {percent(target)}.",
                 tables=[_power_table(one, named) for one in curves],
             ),
             assumed_section(assumed),
@@ -209,7 +211,7 @@ def _reached(one: PowerCurve, target: float, labels: Mapping[str, str]) -> str:
     is_below = np.flatnonzero(~(power >= target))
     first = 0 if not len(is_below) else int(is_below[-1]) + 1
     if first == len(sizes):
-        return f"{what}: {target:.0%} is not reached with up to {sizes[-1]} patients in each arm."
+        return f"{what}: {percent(target)} is not reached with up to {sizes[-1]} patients in each arm."
     is_sure = np.flatnonzero(~(low >= target))
     sure = 0 if not len(is_sure) else int(is_sure[-1]) + 1
     beyond = (
@@ -218,7 +220,7 @@ def _reached(one: PowerCurve, target: float, labels: Mapping[str, str]) -> str:
         else "; its interval includes less at every size"
     )
     start = "at every size tried, from" if first == 0 else "from"
-    return f"{what}: {target:.0%} is reached {start} {sizes[first]} patients in each arm on{beyond}."
+    return f"{what}: {percent(target)} is reached {start} {sizes[first]} patients in each arm on{beyond}."
 
 
 def _power_table(one: PowerCurve, labels: Mapping[str, str]) -> TableBlock:
@@ -226,9 +228,9 @@ def _power_table(one: PowerCurve, labels: Mapping[str, str]) -> TableBlock:
     rows = [
         [
             str(size),
-            f"{one.power[place]:.1%}",
-            f"{one.low[place]:.1%} to {one.high[place]:.1%}",
-            *([] if form is None else [f"{form[place]:.1%}"]),
+            percent(one.power[place], 1),
+            f"{percent(one.low[place], 1)} to {percent(one.high[place], 1)}",
+            *([] if form is None else [percent(form[place], 1)]),
         ]
         for place, size in enumerate(one.sizes)
     ]
@@ -294,8 +296,9 @@ def _verdict_section(rows: Sequence[ReplicationRow]) -> Section:
     if judged:
         low, high = share_interval(inside, len(judged))
         texts.append(
-            f"Coverage: {inside} of {len(judged)} open primary contrasts inside, {inside / len(judged):.0%} "
-            f"(95 % interval {low:.0%} to {high:.0%}); 90 % would be right."
+            f"Coverage: {inside} of {len(judged)} open primary contrasts inside, "
+            f"{percent(inside / len(judged))} (95 % interval {percent(low)} to {percent(high)}); 90 % would "
+            "be right."
         )
     else:
         texts.append("No primary contrast is open, so there is no coverage to tell.")
@@ -362,11 +365,14 @@ def _forest(rows: Sequence[ReplicationRow], measure: str, unit: str) -> tuple[st
             observed=factor * row.observed,
             observed_low=factor * row.observed_low,
             observed_high=factor * row.observed_high,
-            text=f"{row.row_id}, {row.verdict}",
+            text=f"{row.row_id}: simulated {sized(measure, row.simulated)}, published "
+            f"{sized(measure, row.observed)}, {row.verdict}",
         )
         for row in rows
     ]
-    quantity = f"{measure.capitalize()} ({unit})" if unit else measure_label(measure)
+    quantity = (
+        f"{measure.capitalize()} ({unit})" if unit and measure not in SHARES else measure_label(measure)
+    )
     return "", forest_figure(contrasts, quantity=quantity, is_ratio=measure in RATIO_MEASURES)
 
 

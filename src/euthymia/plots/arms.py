@@ -97,10 +97,12 @@ def absent(text: str) -> str:
     return f'<p class="absent">{escape(text)}</p>'
 
 
-def plain(figure: go.Figure, *, height: int, left: int = 62, hidden: Sequence[str] = ()) -> str:
+def plain(
+    figure: go.Figure, *, height: int, left: int = 62, bottom: int = 48, hidden: Sequence[str] = ()
+) -> str:
     """Return a figure without legend as HTML, as wide as there is room; axes in ``hidden`` have no line."""
     style(figure, height=height, legend_lines=0)
-    figure.update_layout(showlegend=False, height=height, margin={"l": left, "r": 14, "t": 8, "b": 48})
+    figure.update_layout(showlegend=False, height=height, margin={"l": left, "r": 14, "t": 8, "b": bottom})
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
     for axis in hidden:

@@ -11,8 +11,8 @@ from euthymia.plots.arms import INK, SOFT, ArmStyle
 
 SIZE = 13
 LINE, PAD = 17, 9
-LETTER = 0.54 * SIZE
-"""Mean width of a letter in the fonts of a page; boxes have room to spare."""
+LETTER, BOLD = 0.56 * SIZE, 0.66 * SIZE
+"""Mean width of a letter in the widest font of a page; boxes have room to spare."""
 GAP, STAGE = 30, 92
 NARROW = 350
 MOST_COLUMNS = 8
@@ -104,7 +104,14 @@ def _wide(flow: Flow) -> str:
     for row, stage in enumerate(("Allocation", "Follow-up", "Analysis")):
         tallest = 0.0
         for x, arm, texts in zip(columns, parts, flow.arms, strict=True):
-            box = _Box(x=x, y=y, width=column, lines=arm[row], colour="" if row else texts.style.colour)
+            box = _Box(
+                x=x,
+                y=y,
+                width=column,
+                lines=arm[row],
+                bold=1 if row else len(arm[0]) - 1,
+                colour="" if row else texts.style.colour,
+            )
             boxes.append(box)
             tallest = max(tallest, box.height)
         paths += [start + "|" for start in starts]
@@ -149,7 +156,9 @@ def _tall(flow: Flow) -> str:
     for arm in flow.arms:
         allocation, follow_up, analysis = _stages(arm, NARROW - 34.0)
         texts = (*allocation, *follow_up, *analysis)
-        box = _Box(x=32.0, y=y, width=NARROW - 34.0, lines=texts, colour=arm.style.colour)
+        box = _Box(
+            x=32.0, y=y, width=NARROW - 34.0, lines=texts, bold=len(allocation) - 1, colour=arm.style.colour
+        )
         last = box.y + box.height / 2.0
         paths.append(f"M14 {last}H32|")
         boxes.append(box)
@@ -159,7 +168,7 @@ def _tall(flow: Flow) -> str:
 
 
 def _stages(arm: ArmFlow, width: float) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    allocation = (*_wrapped(arm.style.label, width), f"Allocated  {arm.allocated}")
+    allocation = (*_wrapped(arm.style.label, width, BOLD), f"Allocated  {arm.allocated}")
     count = sum(number for _, number in arm.left)
     follow_up = (*_reasons("Left", arm.left, width), f"Completed  {arm.completed}")
     if not count:
@@ -177,12 +186,12 @@ def _reasons(head: str, reasons: Sequence[tuple[str, int]], width: float) -> tup
     return tuple(found)
 
 
-def _wrapped(text: str, width: float) -> list[str]:
-    return wrap(text, max(int((width - 2 * PAD) / LETTER), 8))
+def _wrapped(text: str, width: float, letter: float = LETTER) -> list[str]:
+    return wrap(text, max(int((width - 2 * PAD) / letter), 8))
 
 
 def _drawn(box: _Box) -> str:
-    """Return a box; the strip of colour and the bold first line say whose it is."""
+    """Return a box; the strip of colour and the bold first lines say whose it is."""
     strip = (
         f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="5" fill="{box.colour}"/>'
         if box.colour

@@ -1,4 +1,4 @@
-"""Power by the size of the arms, and published results beside simulated ones as a forest."""
+"""Power by the size of the arms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.plots.arms import INK, SOFT, ArmStyle, diamond, lines, plain
-from euthymia.plots.concentrations import COLOURS, faint
+from euthymia.plots.arms import INK, SOFT, ArmStyle, lines, plain
+from euthymia.plots.concentrations import faint
 
 Array = NDArray[np.float64]
-ROW, WRAP = 46, 22
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,20 +24,6 @@ class PowerLine:
     low: Array
     high: Array
     closed_form: Array | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contrast:
-    """A simulated result with the interval for one trial, and the published one; NaN where there is none."""
-
-    label: str
-    simulated: float
-    low: float
-    high: float
-    observed: float
-    observed_low: float
-    observed_high: float
-    text: str = ""
 
 
 def power_figure(curves: Sequence[PowerLine], *, target: float) -> str:
@@ -85,62 +70,3 @@ def power_figure(curves: Sequence[PowerLine], *, target: float) -> str:
     figure.update_xaxes(title_text="Patients in each arm")
     figure.update_yaxes(title_text="Power (%)", range=[0, 102], dtick=20)
     return plain(figure, height=420)
-
-
-def forest_figure(rows: Sequence[Contrast], *, quantity: str, is_ratio: bool = False) -> str:
-    """Return results below each other as HTML: simulated with its interval, published as an open diamond.
-
-    Parameters
-    ----------
-    rows : sequence of Contrast
-    quantity : str
-        Label of the axis, with unit.
-    is_ratio : bool
-        Ratios stand on a logarithmic axis, no effect is 1.
-    """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    names = [lines(one.label, WRAP) for one in rows]
-    place = -np.arange(len(rows), dtype=float)
-    value, low, high = (
-        np.array([getattr(one, name) for one in rows]) for name in ("simulated", "low", "high")
-    )
-    texts = [[one.label, one.text] for one in rows]
-    figure.add_trace(
-        go.Scatter(
-            x=value,
-            y=place + 0.13,
-            mode="markers",
-            marker={"color": COLOURS[0], "symbol": "square", "size": 9},
-            error_x=_reach(value, low, high) | {"color": COLOURS[0], "thickness": 3, "width": 0},
-            customdata=texts,
-            hovertemplate="simulated %{x:.2f}<br>%{customdata[1]}<extra>%{customdata[0]}</extra>",
-        )
-    )
-    value = np.array([one.observed for one in rows])
-    low, high = (np.array([getattr(one, f"observed_{end}") for one in rows]) for end in ("low", "high"))
-    figure.add_trace(
-        go.Scatter(
-            x=value,
-            y=place - 0.13,
-            mode="markers",
-            marker=diamond(INK),
-            error_x=_reach(value, low, high) | {"color": INK, "thickness": 1.4, "width": 4},
-            customdata=texts,
-            hovertemplate="published %{x:.2f}<br>%{customdata[1]}<extra>%{customdata[0]}</extra>",
-        )
-    )
-    figure.add_vline(x=1.0 if is_ratio else 0.0, line_width=1.2, line_color=SOFT, line_dash="dot")
-    figure.update_yaxes(tickvals=place, ticktext=names, range=[0.5 - len(rows), 0.5], showgrid=False)
-    figure.update_xaxes(title_text=quantity, type="log" if is_ratio else "linear")
-    tallest = max(name.count("<br>") for name in names)
-    return plain(figure, height=66 + max(ROW, 18 * (tallest + 1) + 8) * len(rows))
-
-
-def _reach(value: Array, low: Array, high: Array) -> dict[str, object]:
-    return {
-        "type": "data",
-        "array": np.where(np.isfinite(high), high - value, 0.0),
-        "arrayminus": np.where(np.isfinite(low), value - low, 0.0),
-    }

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.plots.arms import ArmStyle, lines, plain
+from euthymia.plots.arms import INK, ArmStyle, lines, plain
 from euthymia.plots.concentrations import COLOURS, DASHES, faint, style
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Array = NDArray[np.float64]
+MOST_BANDS = 3
+"""Arms of which intervals can be told apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,13 +69,19 @@ def survival_figure(panels: Sequence[SurvivalPanel]) -> go.Figure:
 
 
 def _add_steps(
-    figure: go.Figure, one: Steps, look: tuple[str, str], where: dict[str, Any], *, is_in_legend: bool = False
+    figure: go.Figure,
+    one: Steps,
+    look: tuple[str, str],
+    where: dict[str, Any],
+    *,
+    is_in_legend: bool = False,
+    has_band: bool = True,
 ) -> None:
     """Add an arm's steps in its colour and dash, and their interval where there is one throughout."""
     import plotly.graph_objects as go
 
     colour, dash = look
-    if np.isfinite(one.low).all():
+    if has_band and np.isfinite(one.low).all():
         figure.add_trace(
             go.Scatter(
                 x=_there_and_back(np.repeat(one.days, 2)[1:], np.repeat(one.days, 2)[1:]),
@@ -125,20 +133,22 @@ def survival_at_risk_figure(arms: Sequence[AtRisk], *, start: str) -> str:
     end = max(float(one.steps.days[-1]) for one in arms)
     ticks = _risk_days(end)
     for arm in arms:
-        _add_steps(figure, arm.steps, (arm.style.colour, arm.style.dash), {"row": 1, "col": 1})
+        look = arm.style.colour, arm.style.dash
+        has_band = len(arms) <= MOST_BANDS
+        _add_steps(figure, arm.steps, look, {"row": 1, "col": 1}, has_band=has_band)
         figure.add_trace(
             go.Scatter(
                 x=ticks,
                 y=np.full(len(ticks), -float(arm.style.place)),
                 mode="text",
                 text=[f"{count}" for count in arm.at_risk(ticks)],
-                textfont={"color": arm.style.colour, "size": 13},
+                textfont={"color": INK, "size": 13},
                 hoverinfo="skip",
             ),
             row=2,
             col=1,
         )
-    figure.update_xaxes(range=[-0.03 * end, 1.03 * end], tickvals=ticks, showticklabels=True, row=1, col=1)
+    figure.update_xaxes(range=[-0.08 * end, 1.03 * end], tickvals=ticks, showticklabels=True, row=1, col=1)
     figure.update_xaxes(title_text=f"Days after {start}", row=1, col=1)
     figure.update_xaxes(showticklabels=False, showgrid=False, ticks="", showline=False, row=2, col=1)
     figure.update_yaxes(range=[0, 102], title_text="Still well (%)", row=1, col=1)
@@ -151,7 +161,7 @@ def survival_at_risk_figure(arms: Sequence[AtRisk], *, start: str) -> str:
         row=2,
         col=1,
     )
-    return plain(figure, height=height + rows_px + 90, hidden=("xaxis2", "yaxis2"))
+    return plain(figure, height=height + rows_px + 74, bottom=8, hidden=("xaxis2", "yaxis2"))
 
 
 def _risk_days(end: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Arms of a trial over its visits, shares by arm, and contrasts over replicates."""
+"""Arms of a trial over its visits, and shares by arm."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 DAY_H = 24.0
-CLOSE, TICK_ROOM = 0.012, 0.085
-"""Shares of an axis: visits closer than the first ask for a square-root axis; ticks are this far apart."""
+CLOSE, LETTER, AIR = 0.012, 0.024, 0.03
+"""Shares of an axis: visits closer than the first ask for a square-root axis; a letter of a label on narrow
+screens; room between two labels."""
 DODGE = 0.008
 """Share of the axis between the intervals of neighbouring arms."""
 MOST_BARS = 12
 """Visits up to which intervals are drawn as bars; bands where there are more."""
-BIN_COUNT = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +109,8 @@ def course_figure(
     figure.update_xaxes(
         range=axis.range,
         tickvals=axis.place(np.array(axis.ticks_days)),
-        ticktext=[f"{day:.2g}" if abs(day) < 1 else f"{day:g}" for day in axis.ticks_days],
-        title_text="Days after the first dose" + (", square-root axis" if axis.is_root else ""),
+        ticktext=[_day(day) for day in axis.ticks_days],
+        title_text="Days, square-root axis" if axis.is_root else "Days after the first dose",
     )
     figure.update_yaxes(title_text=quantity)
     return plain(figure, height=330)
@@ -129,13 +129,20 @@ def _time_axis(times_h: Sequence[Array]) -> _Axis:
 
 def _ticks(days: Array, placed: Array, ends: tuple[float, float]) -> tuple[float, ...]:
     """Return the days that are labelled: day 0, the last visit, and those between with room for a label."""
-    room = TICK_ROOM * (ends[1] - ends[0])
+    width = ends[1] - ends[0]
+    half = np.array([LETTER * len(_day(day)) / 2.0 for day in days])
     zero = int(np.argmin(np.abs(days)))
     kept = list(dict.fromkeys([zero, len(days) - 1]))
     for place in range(len(days)):
-        if all(abs(placed[place] - placed[other]) >= room for other in kept):
+        if all(
+            abs(placed[place] - placed[other]) >= width * (half[place] + half[other] + AIR) for other in kept
+        ):
             kept.append(place)
     return tuple(float(days[place]) for place in sorted(kept))
+
+
+def _day(day: float) -> str:
+    return f"{day:.2g}" if abs(day) < 1 else f"{day:.4g}"
 
 
 def _add_course(
@@ -168,7 +175,7 @@ def _add_course(
             name=label,
             line={"color": one.style.colour, "dash": one.style.dash, "width": 2},
             marker={"symbol": one.style.marker, "size": 7, "line": {"color": "white", "width": 0.8}},
-            error_y=_errors(mean, low, high) if has_bars else None,
+            error_y=error_bars(mean, low, high) if has_bars else None,
             customdata=np.column_stack([days, low, high]),
             hovertemplate=f"day %{{customdata[0]:.3g}}: %{{y:.{decimals}f}} (%{{customdata[1]:.{decimals}f}} "
             f"to %{{customdata[2]:.{decimals}f}})<extra>{lines(label, 40)}</extra>",
@@ -187,7 +194,7 @@ def _add_published(figure: go.Figure, one: Published, axis: _Axis, offset: float
             y=one.value,
             mode="markers",
             name=label,
-            error_y=_errors(one.value, one.low, one.high) | {"color": one.style.colour},
+            error_y=error_bars(one.value, one.low, one.high) | {"color": one.style.colour},
             marker=diamond(one.style.colour),
             customdata=days,
             hovertemplate=f"day %{{customdata:.3g}}: %{{y:.{decimals}f}}<extra>{lines(label, 40)}</extra>",
@@ -195,7 +202,7 @@ def _add_published(figure: go.Figure, one: Published, axis: _Axis, offset: float
     )
 
 
-def _errors(value: Array, low: Array, high: Array) -> dict[str, Any]:
+def error_bars(value: Array, low: Array, high: Array) -> dict[str, Any]:
     """Return error bars between the ends of an interval; none where an end is not known."""
     return {
         "type": "data",
@@ -214,25 +221,26 @@ def share_figure(bars: Sequence[Bar], *, quantity: str) -> str:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    names = [lines(one.style.label) for one in bars]
+    place = -np.arange(len(bars), dtype=float)
     value = 100.0 * np.array([one.share for one in bars])
     figure.add_trace(
         go.Bar(
             x=value,
-            y=names,
+            y=place,
             orientation="h",
             marker={
                 "color": [faint(one.style.colour) for one in bars],
                 "line": {"color": [one.style.colour for one in bars], "width": 1.6},
             },
             width=0.6,
-            error_x=_errors(value, *(100.0 * np.array(ends) for ends in _ends(bars)))
+            error_x=error_bars(value, *(100.0 * np.array(ends) for ends in _ends(bars)))
             | {"color": INK, "thickness": 1.4},
             customdata=[[one.style.label, 100 * one.low, 100 * one.high, one.text] for one in bars],
             hovertemplate="%{x:.0f} % (%{customdata[1]:.0f} to %{customdata[2]:.0f} %)%{customdata[3]}"
             "<extra>%{customdata[0]}</extra>",
         )
     )
+    is_open = np.array([bool(np.isfinite(one.observed)) for one in bars])
     shown = [one for one in bars if np.isfinite(one.observed)]
     if shown:
         value = 100.0 * np.array([one.observed for one in shown])
@@ -241,15 +249,16 @@ def share_figure(bars: Sequence[Bar], *, quantity: str) -> str:
         figure.add_trace(
             go.Scatter(
                 x=value,
-                y=[lines(one.style.label) for one in shown],
+                y=place[is_open] - 0.2,
                 mode="markers",
-                error_x=_errors(value, low, high) | {"color": SOFT},
+                error_x=error_bars(value, low, high) | {"color": SOFT},
                 marker=diamond(INK),
                 customdata=[one.style.label for one in shown],
                 hovertemplate="published: %{x:.0f} %<extra>%{customdata}</extra>",
             )
         )
-    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    names = [lines(one.style.label) for one in bars]
+    figure.update_yaxes(tickvals=place, ticktext=names, range=[0.5 - len(bars), 0.5], showgrid=False)
     figure.update_xaxes(title_text=quantity, range=[0, 100], dtick=20)
     return plain(figure, height=70 + 46 * len(bars))
 
@@ -276,7 +285,7 @@ def event_figure(events: Sequence[tuple[str, Sequence[Bar]]], *, quantity: str) 
                 y=[row + (place - (count - 1) / 2.0) * 0.72 / count for row, place, _ in chosen],
                 mode="markers",
                 marker={"color": look.colour, "symbol": look.marker, "size": 9},
-                error_x=_errors(value, low, high) | {"color": look.colour},
+                error_x=error_bars(value, low, high) | {"color": look.colour},
                 customdata=[[events[row][0], 100 * one.low, 100 * one.high] for row, _, one in chosen],
                 hovertemplate="%{customdata[0]}: %{x:.0f} % (%{customdata[1]:.0f} to %{customdata[2]:.0f} %)"
                 f"<extra>{lines(look.label, 40)}</extra>",
@@ -290,105 +299,7 @@ def event_figure(events: Sequence[tuple[str, Sequence[Bar]]], *, quantity: str) 
         range=[len(events) - 0.5, -0.5],
         showgrid=False,
     )
-    figure.update_xaxes(title_text=quantity, range=[-2, 102], dtick=20)
+    tallest = np.nanmax([[100.0 * one.share, 100.0 * one.high] for _, _, one in rows])
+    top = min(100.0, 20.0 * np.ceil(tallest / 20.0))
+    figure.update_xaxes(title_text=quantity, range=[-0.02 * top, 1.02 * top])
     return plain(figure, height=70 + len(events) * max(34, 15 * count + 8))
-
-
-# --- contrasts over replicates -----------------------------------------------------------------
-
-
-def replicate_figure(
-    values: Array,
-    *,
-    style: ArmStyle,
-    quantity: str,
-    is_ratio: bool = False,
-    observed: tuple[float, float, float] | None = None,
-) -> str:
-    """Return how often each size of a contrast came out, as HTML; no effect and what was published marked.
-
-    Parameters
-    ----------
-    values : array (R,)
-        One a replicate; NaN and infinite ones are left out.
-    style : ArmStyle
-        Of the arm that is compared.
-    quantity : str
-        Label of the axis, with unit.
-    is_ratio : bool
-        Ratios stand on a logarithmic axis, no effect is 1.
-    observed : (value, low, high), optional
-        Ends NaN where none was printed.
-    """
-    import plotly.graph_objects as go
-
-    placed = _logs(values[np.isfinite(values)]) if is_ratio else values[np.isfinite(values)]
-    none = 0.0
-    marked = [] if observed is None else [x for x in observed if np.isfinite(x)]
-    marked = list(_logs(np.array(marked))) if is_ratio else marked
-    edges = np.histogram_bin_edges(placed, bins=min(BIN_COUNT, max(6, len(placed) // 4)))
-    counts, _ = np.histogram(placed, edges)
-    back = np.exp(edges) if is_ratio else edges
-    figure = go.Figure(
-        go.Bar(
-            x=(edges[:-1] + edges[1:]) / 2.0,
-            y=counts,
-            width=np.diff(edges),
-            marker={"color": faint(style.colour), "line": {"color": style.colour, "width": 1.2}},
-            customdata=np.column_stack([back[:-1], back[1:]]),
-            hovertemplate="%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} replicates<extra></extra>",
-        )
-    )
-    top = 1.3 * float(counts.max())
-    figure.add_vline(x=none, line_width=1.2, line_color=SOFT, line_dash="dot")
-    mean = float(placed.mean())
-    figure.add_vline(x=mean, line_width=2, line_color=style.colour, line_dash=style.dash)
-    if observed is not None and marked:
-        _mark(figure, marked, y=1.14 * float(counts.max()))
-    ends = [min([edges[0], none, *marked]), max([edges[-1], none, *marked])]
-    air = 0.05 * (ends[1] - ends[0])
-    figure.update_xaxes(title_text=quantity, range=[ends[0] - air, ends[1] + air])
-    if is_ratio:
-        figure.update_xaxes(**_ratio_ticks(ends[0] - air, ends[1] + air))
-    figure.update_yaxes(title_text="Replicates", range=[0, top])
-    return plain(figure, height=280)
-
-
-def _mark(figure: go.Figure, marked: Sequence[float], *, y: float) -> None:
-    """Add the published value with its interval above the bars."""
-    import plotly.graph_objects as go
-
-    value = np.array([marked[0]])
-    low, high = (np.array([min(marked)]), np.array([max(marked)]))
-    figure.add_trace(
-        go.Scatter(
-            x=value,
-            y=[y],
-            mode="markers",
-            marker=diamond(INK, size=13),
-            error_x=_errors(value, low, high) | {"color": INK},
-            hovertemplate="published<extra></extra>",
-        )
-    )
-    figure.add_vline(x=float(value[0]), line_width=1.4, line_color=INK)
-
-
-def _logs(values: Array) -> Array:
-    return np.log(np.maximum(values, 1e-6))
-
-
-RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-
-
-def _ratio_ticks(low: float, high: float) -> dict[str, Any]:
-    """Return ticks of an axis of logarithms, labelled as ratios."""
-    inside = [ratio for ratio in RATIOS if low <= np.log(ratio) <= high]
-    room = TICK_ROOM * (high - low)
-    kept: list[float] = []
-    for ratio in sorted(inside, key=lambda one: abs(np.log(one))):
-        if all(abs(np.log(ratio) - np.log(other)) >= room for other in kept):
-            kept.append(ratio)
-    return {
-        "tickvals": [float(np.log(ratio)) for ratio in kept],
-        "ticktext": [f"{ratio:g}" for ratio in kept],
-    }
