@@ -22,6 +22,7 @@ class Executor(Protocol):
         chunks: Sequence[Chunk],
         *,
         on_done: Callable[[int], object] | None = None,
+        on_result: Callable[[int, Result], object] | None = None,
     ) -> list[Result]:
         """Return ``[function(chunk) for chunk in chunks]``.
 
@@ -33,6 +34,9 @@ class Executor(Protocol):
             What to run it on.
         on_done : callable, optional
             Called in the calling thread with the number of finished chunks, each time it has grown.
+        on_result : callable, optional
+            Called in the calling thread with the place and the result of each chunk as soon as it is there,
+            in any order, before ``on_done``; so that results may be kept of a run that fails later.
 
         Raises
         ------

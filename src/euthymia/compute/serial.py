@@ -18,11 +18,14 @@ class SerialExecutor:
         chunks: Sequence[Chunk],
         *,
         on_done: Callable[[int], object] | None = None,
+        on_result: Callable[[int, Result], object] | None = None,
     ) -> list[Result]:
         """Implement `euthymia.compute.executor.Executor.map`."""
         results: list[Result] = []
-        for chunk in chunks:
+        for place, chunk in enumerate(chunks):
             results.append(function(chunk))
+            if on_result is not None:
+                on_result(place, results[-1])
             if on_done is not None:
                 on_done(len(results))
         return results

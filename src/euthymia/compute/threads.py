@@ -39,6 +39,7 @@ class ThreadExecutor:
         chunks: Sequence[Chunk],
         *,
         on_done: Callable[[int], object] | None = None,
+        on_result: Callable[[int, Result], object] | None = None,
     ) -> list[Result]:
         """Implement `euthymia.compute.executor.Executor.map`."""
         done: SimpleQueue[_Done[Result] | None] = SimpleQueue()
@@ -64,7 +65,7 @@ class ThreadExecutor:
                 thread = Thread(target=work, name=f"euthymia_{number}", daemon=True)
                 thread.start()
                 threads.append(thread)
-            return _collect(done, len(threads), on_done)
+            return _collect(done, len(threads), on_done, on_result)
         finally:
             stopped.append(True)
             for thread in threads:
@@ -81,7 +82,10 @@ class _Done(Generic[Result]):
 
 
 def _collect(
-    done: SimpleQueue[_Done[Result] | None], workers: int, on_done: Callable[[int], object] | None
+    done: SimpleQueue[_Done[Result] | None],
+    workers: int,
+    on_done: Callable[[int], object] | None,
+    on_result: Callable[[int, Result], object] | None,
 ) -> list[Result]:
     """Return the results in order of their chunks, once every worker has ended; raise the first error.
 
@@ -97,6 +101,8 @@ def _collect(
             continue
         finished[one.number] = one
         has_failed = has_failed or one.error is not None
+        if on_result is not None and one.error is None:
+            on_result(one.number, cast(Result, one.result))
         if on_done is not None and not has_failed:
             on_done(len(finished))
     for number in sorted(finished):
