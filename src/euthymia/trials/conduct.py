@@ -16,14 +16,13 @@ from euthymia.dosing.regimen import Regimen, combine, shift
 from euthymia.errors import ResultWarning
 from euthymia.model.scales import find_scale
 from euthymia.model.trajectory import Trajectory
-from euthymia.population.baseline import expect_rating
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate, remission, response
 from euthymia.population.simulate import Life, simulate
 from euthymia.population.surroundings import Taken
 from euthymia.streams import occasion_of, uniforms
 from euthymia.trials.design import Protocol
-from euthymia.trials.enrol import Enrolled, Intake, enrol
+from euthymia.trials.enrol import Enrolled, Intake, enrol, mood_scale
 from euthymia.trials.policy import Course, TrialPolicy, event_draws
 from euthymia.trials.records import AFTER_EVENT, COMPLETED, WITHDREW, Cohort, Sessions
 from euthymia.trials.sessions import (
@@ -194,10 +193,9 @@ def _run_group(
 
 def policy_of(given: Intake, group: Group, keys: NDArray[np.int64]) -> TrialPolicy | None:
     """Return the rules for a group of people, or None where nothing can happen to their doses."""
-    conduct, scale = given.protocol.conduct, _mood_scale(given.protocol)
+    conduct = given.protocol.conduct
     symptoms = [name for name in conduct.dropout.events if event_rules()[name].is_symptom]
     is_asked = conduct.dropout.after_event != 1.0 or any(one.down_after for one in conduct.flexible.values())
-    mean = expect_rating(given.parameters, scale, given.entry).mean_points
     policy = TrialPolicy(
         conduct=conduct,
         arm=group.name,
@@ -206,8 +204,8 @@ def policy_of(given: Intake, group: Group, keys: NDArray[np.int64]) -> TrialPoli
         keys=keys,
         parameters=given.parameters,
         seed=given.seed,
-        mean_points=mean,
-        scale=scale,
+        mean_points=given.mean_points,
+        scale=mood_scale(given.protocol),
         hazards_per_h={
             name: float(given.parameters.chain[f"discomfort.{name}_hazard_per_h"].value)
             for name in (symptoms if is_asked else ())
@@ -215,12 +213,6 @@ def policy_of(given: Intake, group: Group, keys: NDArray[np.int64]) -> TrialPoli
         course=Course.begin(len(keys), len(group.plan.start_h)),
     )
     return policy if policy.is_needed else None
-
-
-def _mood_scale(protocol: Protocol) -> str:
-    """Return the scale of mood that dropout follows: that of the primary endpoint, else the first rated."""
-    named = (protocol.endpoints[protocol.primary].scale, *protocol.scales, "MADRS")
-    return next(name for name in named if find_scale(name).latent == "severity_fraction")
 
 
 def _simulated(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
 from euthymia.model.parameters import ParameterSet
-from euthymia.model.scales import scales
-from euthymia.population.baseline import BaselineTable, match_baseline
+from euthymia.model.scales import find_scale, scales
+from euthymia.population.baseline import BaselineTable, expect_rating, match_baseline
 from euthymia.population.covariates import Stated, sample_patients, with_ideation
 from euthymia.population.patient import Patient, numbers_of
 from euthymia.population.screening import Entry, Screened, ratings_before, screen
@@ -38,6 +38,8 @@ class Intake:
     ----------
     parameters : ParameterSet
         With severity before entry as the baseline table asks for.
+    mean_points : float
+        Expected at baseline of the scale that dropout follows; NaN where it does not follow severity.
     notes : tuple of str
         What could not be met.
     """
@@ -46,6 +48,7 @@ class Intake:
     parameters: ParameterSet
     entry: Entry | None
     seed: int
+    mean_points: float = float("nan")
     notes: tuple[str, ...] = ()
 
     def people(self, keys: Codes) -> tuple[Patient, ...]:
@@ -91,15 +94,34 @@ def intake(protocol: Protocol, parameters: ParameterSet, *, seed: int) -> Intake
     parameters = with_ideation(
         parameters, population=population.name, baseline=_covariates(population.baseline)
     )
-    if table is None:
-        return Intake(protocol=protocol, parameters=parameters, entry=entry, seed=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResultWarning)
-        matched = match_baseline(table, entry, parameters, accepts_other_sd=True)
-    notes = () if matched.is_met else (f"Baseline: {matched.text}.",)
+    notes: tuple[str, ...] = ()
+    if table is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResultWarning)
+            matched = match_baseline(table, entry, parameters, accepts_other_sd=True)
+        parameters = matched.apply(parameters)
+        notes = () if matched.is_met else (f"Baseline: {matched.text}.",)
     return Intake(
-        protocol=protocol, parameters=matched.apply(parameters), entry=entry, seed=seed, notes=notes
+        protocol=protocol,
+        parameters=parameters,
+        entry=entry,
+        seed=seed,
+        mean_points=_mean_points(protocol, parameters, entry),
+        notes=notes,
     )
+
+
+def _mean_points(protocol: Protocol, parameters: ParameterSet, entry: Entry | None) -> float:
+    dropout = protocol.conduct.dropout
+    if not dropout.share or dropout.per_10_points == 1.0:
+        return float("nan")
+    return expect_rating(parameters, mood_scale(protocol), entry).mean_points
+
+
+def mood_scale(protocol: Protocol) -> str:
+    """Return the scale of mood that dropout follows: that of the primary endpoint, else the first rated."""
+    named = (protocol.endpoints[protocol.primary].scale, *protocol.scales, "MADRS")
+    return next(name for name in named if find_scale(name).latent == "severity_fraction")
 
 
 def entry_of(protocol: Protocol) -> Entry | None:
