@@ -30,6 +30,7 @@ COMMANDS = _commands()
 def test_the_commands_are_those_decided():
     shown = {"sets", "routes", "settings", "therapies", "variables", "cite"}
     evidence = {"evidence pk", "evidence mechanism", "evidence safety", "evidence efficacy"}
+    evidence |= {"evidence list", "evidence show", "evidence check"}
     runs = {"simulate", "summarise", "story", "episode", "patient", "rivals", "demo"}
     assert set(COMMANDS) == runs | shown | evidence
 

@@ -455,7 +455,9 @@ def _print_show(
 
 
 def check_evidence(json: options.Json = False) -> None:
-    """Check every table of evidence: names, units, roles, sources, shares, intervals. Exit 1 at a problem.
+    """Check every table of evidence for names, units, roles, sources, shares and intervals.
+
+    Exit code 1 where there is a problem.
 
     Example: euthymia evidence check
     """
