@@ -27,6 +27,10 @@ COMPARES_ONLY = {"population/rival_facts.py"}
 """Holds open rows of the mechanism table beside rival mechanisms; fits nothing."""
 
 
+SAYS_ONLY_HOW = {"trials/replication.py": ["evidence/efficacy/replication.csv"]}
+"""Tables that hold no printed number, only which number of a simulated trial a row is held against."""
+
+
 def outside() -> Iterator[tuple[str, ast.Module]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
@@ -57,7 +61,8 @@ def opened(tree: ast.Module) -> list[str]:
 
 
 def test_no_module_outside_opens_a_table_of_evidence():
-    assert {name: found for name, tree in outside() if (found := opened(tree))} == {}
+    found = {name: texts for name, tree in outside() if (texts := opened(tree))}
+    assert {name: texts for name, texts in found.items() if texts != SAYS_ONLY_HOW.get(name)} == {}
 
 
 def test_who_loads_rows_outside_asks_for_their_role():
