@@ -15,6 +15,7 @@ from euthymia.errors import invalid
 
 if TYPE_CHECKING:
     from euthymia.compute.executor import Executor
+    from euthymia.files.run_folder import BatchStore
     from euthymia.model.parameters import ParameterSet
     from euthymia.trials.design import Protocol
     from euthymia.trials.records import PowerCurve, TrialResult
@@ -224,7 +225,7 @@ def run_trial(
     if replicates < 1:
         raise invalid("--replicates", must="1 or more", got=replicates)
     given: dict[str, Any] = {"seed": seed, "parameters": chosen, "engine": engine, "replicates": replicates}
-    folder = _folder(out, protocol, chosen, seed=seed, engine=engine, is_quiet=quiet)
+    folder = _folder(out, protocol, chosen, seed, engine, replicates, is_quiet=quiet)
     with show.progress(protocol.id, is_quiet=quiet, counted="replicates") as on_done:
         result = replicate.run_trial(
             protocol,
@@ -257,22 +258,30 @@ def _folder(
     out: Path | None,
     protocol: Protocol,
     chosen: ParameterSet,
-    *,
     seed: int,
     engine: str | None,
+    replicates: int,
+    *,
     is_quiet: bool,
-) -> Any:
-    """Return the run folder that keeps batches, None where a file or nothing is to be written."""
-    if out is None or out.suffix:
+) -> BatchStore | None:
+    """Return what keeps batches, None where a file or nothing is to be written."""
+    if out is None:
         return None
-    from euthymia.files.run_folder import RunFolder
-    from euthymia.trials.replicate import PATIENTS_PER_BATCH, provenance_of
+    from euthymia.files.run_folder import Manifest, RunFolder
+    from euthymia.files.trial_results import check_trial_out
 
-    manifest = provenance_of(protocol, chosen, seed=seed, engine=engine)
-    folder = RunFolder(out, protocol, {**manifest, "patients_per_batch": PATIENTS_PER_BATCH})
-    if folder.done and not is_quiet:
-        show.note(f"{out}: goes on; {len(folder.done)} batches are done.")
-    return folder
+    check_trial_out(out)
+    if out.suffix:
+        return None
+    folder = RunFolder(out, Manifest.of_run(protocol, chosen, seed=seed, engine=engine))
+    left, every = folder.missing(replicates), folder.batches(replicates)
+    for note in folder.notes:
+        show.note(note, is_quiet=is_quiet)
+    if folder.is_resumed:
+        show.note(
+            f"{out} goes on: {len(every) - len(left)} of {len(every)} batches are done.", is_quiet=is_quiet
+        )
+    return folder.store(replicates)
 
 
 def _read(

@@ -7,6 +7,7 @@ whole, so that a kill leaves complete ones alone. `euthymia.files.trial_results.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -18,8 +19,10 @@ from euthymia.errors import InvalidInputError, RunFailedError, invalid
 from euthymia.files.results import dump_json
 from euthymia.files.trial_json import digest, protocol_json, replicate_from_json, replicate_json
 from euthymia.files.writing import write_whole
+from euthymia.population.simulate import ENGINE_VARIABLE
 
 if TYPE_CHECKING:
+    from euthymia.model.parameters import ParameterSet
     from euthymia.trials.design import Protocol
     from euthymia.trials.records import Replicate
 
@@ -81,6 +84,22 @@ class Manifest:
             replicates_per_batch=replicates_per_batch,
         )
 
+    @classmethod
+    def of_run(
+        cls, protocol: Protocol, parameters: ParameterSet, *, seed: int, engine: str | None = None
+    ) -> Manifest:
+        """Return the manifest of what `euthymia.trials.replicate.run_trial` runs, in batches of its size."""
+        from euthymia.trials.replicate import PATIENTS_PER_BATCH, batches
+
+        return cls.create(
+            protocol,
+            seed=seed,
+            parameters=parameters.name,
+            parameters_digest=parameters_digest(parameters),
+            engine=engine or os.environ.get(ENGINE_VARIABLE) or "c",
+            replicates_per_batch=len(batches(protocol, PATIENTS_PER_BATCH)[0].replicates),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return it in the shape of ``euthymia.trial-run/1``."""
         return {
@@ -95,6 +114,12 @@ class Manifest:
             "replicates_per_batch": self.replicates_per_batch,
             "protocol": dict(self.protocol),
         }
+
+
+def parameters_digest(parameters: ParameterSet) -> str:
+    """Return the digest of every value of a set, with its overrides and mechanisms."""
+    rows = [repr(row) for row in (*parameters.rows.values(), *parameters.chain.values())]
+    return digest([parameters.name, parameters.structure, repr(parameters.correlations), *rows])
 
 
 class RunFolder:
@@ -150,7 +175,7 @@ class RunFolder:
     def missing(self, total: int) -> tuple[int, ...]:
         """Return which batches must still be run; a damaged one counts, and a note says so."""
         return tuple(
-            place for place, wanted in enumerate(self.batches(total)) if not self._has(place, wanted)
+            place for place, wanted in enumerate(self.batches(total)) if not self.has_batch(place, wanted)
         )
 
     def save_batch(self, index: int, replicates: Sequence[Replicate]) -> Path:
@@ -210,14 +235,8 @@ class RunFolder:
         every = [one for place in range(len(self.batches(total))) for one in self.load_batch(place)]
         return tuple(every[:total])
 
-    @property
-    def _manifest_path(self) -> Path:
-        return self.path / "manifest.json"
-
-    def _batch_path(self, index: int) -> Path:
-        return self.path / "replicates" / f"batch-{index:05d}.json"
-
-    def _has(self, index: int, wanted: range) -> bool:
+    def has_batch(self, index: int, wanted: range) -> bool:
+        """Tell whether a batch holds what is wanted of it; where it is damaged a note says so."""
         if not self._batch_path(index).exists():
             return False
         try:
@@ -227,6 +246,17 @@ class RunFolder:
             if note not in self.notes:
                 self.notes.append(note)
             return False
+
+    def store(self, total: int) -> BatchStore:
+        """Return what keeps the batches of a run of ``total`` replicates, for ``run_trial``."""
+        return BatchStore(folder=self, total=total)
+
+    @property
+    def _manifest_path(self) -> Path:
+        return self.path / "manifest.json"
+
+    def _batch_path(self, index: int) -> Path:
+        return self.path / "replicates" / f"batch-{index:05d}.json"
 
     def _checked(self, wanted: Manifest) -> Manifest:
         """Return the manifest of the folder, which must be that of the same run."""
@@ -250,6 +280,25 @@ class RunFolder:
             f"{str(self.path)!r} holds another run: {'; '.join(told[:MOST_NAMED])}{more}. "
             "Give a new folder, or ask for what it was begun with to go on."
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchStore:
+    """Batches of a run of some length: what is there is given out, what is made is kept."""
+
+    folder: RunFolder
+    total: int
+
+    def load(self, batch: int) -> tuple[Replicate, ...] | None:
+        """Return the replicates of a batch, None where they must be run."""
+        wanted = self.folder.batches(self.total)[batch]
+        if not self.folder.has_batch(batch, wanted):
+            return None
+        return self.folder.load_batch(batch)[: len(wanted)]
+
+    def save(self, batch: int, replicates: Sequence[Replicate]) -> None:
+        """Keep a batch, whole."""
+        self.folder.save_batch(batch, replicates)
 
 
 def differences(there: object, here: object, name: str = "") -> Iterator[str]:

@@ -92,6 +92,11 @@ def estimates_table(result: TrialResult) -> polars.DataFrame:
     return polars.DataFrame(rows, infer_schema_length=None, schema_overrides=_number_columns(polars.Float64))
 
 
+def estimates_csv(result: TrialResult) -> str:
+    """Return the estimates over replicates as the text of a CSV file."""
+    return estimates_table(result).write_csv()
+
+
 def replicates_table(result: TrialResult) -> polars.DataFrame:
     """Return the estimates of every replicate as a long table; NaN is null."""
     import polars

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,7 +17,9 @@ from euthymia.errors import InvalidInputError, RunFailedError
 from euthymia.files.run_folder import Manifest, RunFolder, differences
 from euthymia.files.trial_json import protocol_digest, replicate_from_json, replicate_json
 from euthymia.files.trial_results import write_trial
+from euthymia.model.parameters import load_parameters
 from euthymia.trials.records import Replicate
+from euthymia.trials.replicate import PATIENTS_PER_BATCH
 
 
 def manifest(**changes: object) -> Manifest:
@@ -260,10 +261,30 @@ def test_full_disk_is_a_failed_run_that_leaves_nothing(tmp_path: Path, monkeypat
         patched.setattr(Path, "write_text", full)
         with pytest.raises(RunFailedError, match="No space left on device") as caught:
             folder.save_batch(0, [make_replicate()])
-    assert errno.errorcode[errno.ENOSPC] == "ENOSPC"
     assert "space on the disk" in str(caught.value)
     assert folder.missing(1) == (0,)
     assert not list((tmp_path / "run" / "replicates").iterdir())
+
+
+def test_store_gives_out_what_is_there_for_a_run_of_any_length(tmp_path: Path):
+    folder = filled(tmp_path / "run", total=10)
+    assert len(folder.store(10).load(2) or ()) == 2
+    assert len(folder.store(9).load(2) or ()) == 1
+    assert folder.store(11).load(2) is None, "the batch is short, and must be run as a whole"
+    assert folder.store(20).load(4) is None
+    folder.store(20).save(4, [make_replicate(replicate=number) for number in range(16, 20)])
+    assert len(folder.store(20).load(4) or ()) == 4
+
+
+def test_manifest_of_a_run_has_its_batches_engine_and_parameters(monkeypatch: pytest.MonkeyPatch):
+    protocol, parameters = make_protocol(), load_parameters("composed")
+    made = Manifest.of_run(protocol, parameters, seed=3, engine="c")
+    assert made.replicates_per_batch == PATIENTS_PER_BATCH // protocol.size
+    assert (made.engine, made.parameters) == ("c", "composed")
+    changed = parameters.with_overrides({"surge.adaptation_relative": 0.0})
+    assert Manifest.of_run(protocol, changed, seed=3).parameters_digest != made.parameters_digest
+    monkeypatch.setenv("EUTHYMIA_ENGINE", "numpy")
+    assert Manifest.of_run(protocol, parameters, seed=3).engine == "numpy"
 
 
 def test_result_stands_beside_the_batches(tmp_path: Path):

@@ -18,6 +18,7 @@ from euthymia.files.results import dump_json
 from euthymia.files.trial_json import protocol_digest
 from euthymia.files.trial_results import (
     check_trial_out,
+    estimates_csv,
     estimates_table,
     replicates_table,
     spread,
@@ -131,6 +132,7 @@ def test_suffix_makes_a_file(tmp_path: Path):
     assert write_trial(result, tmp_path / "a.json") == [tmp_path / "a.json"]
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == trial_json(result)
     write_trial(result, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == estimates_csv(result)
     assert pl.read_csv(tmp_path / "a.csv")["mean"].to_list() == estimates_table(result)["mean"].to_list()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.csv", "a.json"]
 

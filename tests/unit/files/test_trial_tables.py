@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from tests.unit.trials.cohorts import CROSSOVER, MINUTES, TRANSFORMS, make_cohort, make_protocol
+from tests.unit.trials.cohorts import CROSSOVER, MINUTES, PARALLEL, TRANSFORMS, make_cohort, make_protocol
 
 from euthymia.errors import InvalidInputError, RunFailedError, UnknownNameError
 from euthymia.files.trial_domains import DISPOSITIONS, arm_codes, study_day
@@ -181,7 +181,9 @@ def test_events_and_ends_are_those_of_the_cohort():
 
 def test_who_was_not_well_at_the_point_of_withdrawal_was_not_assigned():
     withdrawal = {"at": "day 1", "rule": "response"}
-    protocol = make_protocol(design="withdrawal", withdrawal=withdrawal)
+    stopped = "ketamine 0.5 mg/kg iv over 40 min then saline iv over 40 min at 168 h"
+    arms = PARALLEL["arms"] | {"saline": PARALLEL["arms"]["saline"] | {"regimen": stopped}}
+    protocol = make_protocol(design="withdrawal", withdrawal=withdrawal, arms=arms)
     cohort = make_cohort(protocol)
     well = np.arange(len(cohort.people)) % 2 == 0
     tables = patient_tables(replace(cohort, is_analysed=well))
