@@ -28,6 +28,8 @@ LEVELS = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 CURVES = ("n", "mean", "sd", "mean_change", "sd_change")
 FIRST = "first"
 """Folder of the patients of replicate 0, within that of the result."""
+SILENT = {"--workers": 1, "--out": 1, "--report": 1, "--quiet": 0, "--json": 0, "--csv": 0}
+"""Options that change no number, and how many words follow each: a result is the same bytes without them."""
 _Key = tuple[str, str, str, str, str]
 
 
@@ -38,13 +40,13 @@ def trial_json(result: TrialResult, *, command: Sequence[str] = ()) -> dict[str,
     ----------
     result : TrialResult
     command : sequence of str
-        The arguments that made it.
+        The arguments that made it; those that change no number are left out.
     """
     protocol = result.protocol
     return {
         "schema": SCHEMA,
         "status": STATUS,
-        "command": list(command),
+        "command": telling(command),
         "protocol": {
             "id": protocol.id,
             "digest": protocol_digest(protocol),
@@ -82,6 +84,26 @@ def spread(values: ArrayLike) -> dict[str, float | None]:
         return dict.fromkeys((*LEVELS, "mean"))
     quantiles = {name: float(np.quantile(known, level)) for name, level in LEVELS.items()}
     return {**quantiles, "mean": float(known.mean())}
+
+
+def telling(command: Sequence[str]) -> list[str]:
+    """Return the arguments of a command that can change a number.
+
+    Examples
+    --------
+    >>> telling(["trial", "run", "fava-2018", "--workers", "2", "--seed", "3", "--out=run", "--json"])
+    ['trial', 'run', 'fava-2018', '--seed', '3']
+    """
+    kept, skipped = [], 0
+    for word in command:
+        name = word.partition("=")[0]
+        if skipped:
+            skipped -= 1
+        elif name in SILENT:
+            skipped = SILENT[name] if name == word else 0
+        else:
+            kept.append(word)
+    return kept
 
 
 def estimates_table(result: TrialResult) -> polars.DataFrame:
