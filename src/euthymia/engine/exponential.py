@@ -52,7 +52,7 @@ def respond_by_exponential(
         {edge for one in given for edge in (one.start_h, one.start_h + one.duration_h)}
         | {float(item.steady_from_h) for item in steady}
     )
-    step_by = _Stepper(matrix)
+    step_by = _stepper(matrix)
     state = np.zeros(len(matrix))
     results = {name: np.zeros(len(times_h)) for name in rows}
     for place, edge in enumerate(edges):
@@ -64,10 +64,11 @@ def respond_by_exponential(
             if one.duration_h == 0 and one.start_h == edge:
                 state[one.place] += one.amount
         rates = _rates(given, edge, len(matrix))
-        for at in np.flatnonzero((times_h >= edge) & (times_h < following)):
-            reached = step_by(state, rates, float(times_h[at]) - edge)
+        inside = (times_h >= edge) & (times_h < following)
+        if inside.any():
+            reached = step_by.each(state, rates, times_h[inside] - edge)
             for name, row in rows.items():
-                results[name][at] = row @ reached
+                results[name][inside] = _dot(reached, row)
         if np.isfinite(following):
             state = step_by(state, rates, following - edge)
     return results
@@ -88,28 +89,80 @@ def area_by_solve(
     return float(rows["area"] @ np.linalg.solve(-matrix, start))
 
 
+LENGTHS_KEPT, STEPPERS_KEPT = 1024, 32
+_steppers: dict[bytes, _Stepper] = {}
+
+
+def _stepper(matrix: Array) -> _Stepper:
+    """Return the steps of a matrix; a run that decides on doses asks for the same ones again and again."""
+    key = matrix.tobytes()
+    found = _steppers.get(key)
+    if found is None:
+        if len(_steppers) >= STEPPERS_KEPT:
+            _steppers.clear()
+        found = _steppers[key] = _Stepper(matrix)
+    return found
+
+
 class _Stepper:
-    """Exact steps of dx/dt = A x + r for constant r; the exponential of each length is kept."""
+    """Exact steps of dx/dt = A x + r for constant r; exponentials of the latest lengths are kept."""
 
     def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
         self.known: dict[float, tuple[Array, Array]] = {}
+        self.powers: dict[int, Array] = {}
 
     def __call__(self, state: Array, rates: Array, step: float) -> Array:
         length = round(step / _GRAIN_H) * _GRAIN_H
         if length <= 0:
             return state.copy()
-        if length not in self.known:
+        kept = self.known.get(length)
+        if kept is None:
             from scipy.linalg import expm
 
             size = len(self.matrix)
-            joint = np.zeros((2 * size, 2 * size))
-            joint[:size, :size] = self.matrix * length
-            joint[:size, size:] = np.eye(size) * length
-            whole = np.asarray(expm(joint), float)
-            self.known[length] = whole[:size, :size], whole[:size, size:]
-        free, forced = self.known[length]
+            whole = np.asarray(expm(self._joint(length)), float)
+            kept = whole[:size, :size], whole[:size, size:]
+            if len(self.known) >= LENGTHS_KEPT:
+                self.known.clear()
+            self.known[length] = kept
+        free, forced = kept
         return free @ state + forced @ rates
+
+    def each(self, state: Array, rates: Array, steps: Array) -> Array:
+        """Return the states after steps of different lengths, (steps, n).
+
+        A length is a sum of powers of two of the grain, so that a step is the product of a few exponentials
+        that are made once; each result is the same whatever others are asked for.
+        """
+        grains = np.maximum(np.rint(steps / _GRAIN_H).astype(np.int64), 0)
+        reached = np.tile(np.concatenate([state, rates]), (len(grains), 1))
+        for bit in range(int(grains.max()).bit_length()):
+            chosen = (grains >> bit) & 1 == 1
+            if chosen.any():
+                reached[chosen] = _dot(reached[chosen][:, None, :], self._power(bit))
+        return reached[:, : len(state)]
+
+    def _power(self, bit: int) -> Array:
+        """Return the exponential, on states and rates together, of so long a step: 2^bit grains."""
+        if bit not in self.powers:
+            from scipy.linalg import expm
+
+            self.powers[bit] = np.asarray(expm(self._joint(_GRAIN_H * 2.0**bit)), float)
+        return self.powers[bit]
+
+    def _joint(self, length: float) -> Array:
+        """Return the matrix of states and constant rates, times a length."""
+        size = len(self.matrix)
+        joint = np.zeros((2 * size, 2 * size))
+        joint[:size, :size] = self.matrix * length
+        joint[:size, size:] = np.eye(size) * length
+        return joint
+
+
+def _dot(left: Array, right: Array) -> Array:
+    """Return products summed over the last axis, each by itself."""
+    return (left * right).sum(axis=-1)
 
 
 def _given(item: Input, order: Mapping[str, int], patient: int) -> _Given:

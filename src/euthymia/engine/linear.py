@@ -11,6 +11,7 @@ is not enough by matrix exponentials (slower, same answer).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from math import factorial
 from typing import Any, NamedTuple
@@ -121,7 +122,7 @@ def respond(
         fewer = system.take(anywhere, np.longdouble)
         some, still = _by_modes(
             fewer,
-            [_taken(item, anywhere) for item in inputs],
+            [taken(item, anywhere) for item in inputs],
             times,
             {
                 name: {node: _of_some(weight, anywhere) for node, weight in weights.items()}
@@ -132,10 +133,7 @@ def respond(
         for name, mask in lost.items():
             values[name][mask] = some[name][mask[anywhere]]
             mask[anywhere] &= still[name]
-    for name, mask in lost.items():
-        _by_exponential(
-            system, inputs, times, {name: outputs[name]}, mask, values[name], integrated=integrated
-        )
+    _by_exponential(system, inputs, times, outputs, lost, values, integrated=integrated)
     return Response(values=values, by_exponential=_any_of(lost, system.patient_count))
 
 
@@ -180,25 +178,41 @@ class Responder:
         """Return the response of some of the patients, (P,) of bool, in another precision."""
         return Responder(
             self.system.take(chosen, dtype),
-            [_taken(item, chosen) for item in self.inputs],
+            [taken(item, chosen) for item in self.inputs],
             {
                 name: {node: _of_some(weight, chosen) for node, weight in weights.items()}
                 for name, weights in self.outputs.items()
             },
         )
 
+    def with_inputs(self, inputs: Sequence[Input]) -> Responder:
+        """Return the response to the same inputs in other amounts, of those from the latest times on.
+
+        It goes on where this one is.
+        """
+        found = copy(self)
+        found.inputs = inputs
+        if "finer" in found.__dict__ and self.finer is not None:
+            found.finer = self.finer.with_inputs([taken(item, self.anywhere) for item in inputs])
+        if np.isfinite(self.reached_h):
+            found.sweep, found.reached_h = self.before.with_inputs(self.inputs, inputs), self.before_h
+        return found
+
     def __call__(self, times_h: Array) -> dict[str, Array]:
         """Return values by output, (P, T), at ascending times."""
         times = np.asarray(times_h, float)
-        if self.anywhere.any() and self.finer is None:
-            return respond(self.system, self.inputs, times, self.outputs).values
         if times[0] < self.reached_h:
             self.sweep = _Sweep(self.system, self.inputs, self.terms, is_integrated=False)
+        # amounts may change from the end of these times on, which is gone past here
+        self.before, self.before_h = self.sweep.copy(), float(times[0])
         self.reached_h = float(times[-1])
         dtype = self.system.poles[0].dtype
         values = {name: np.zeros((self.system.patient_count, len(times)), dtype) for name in self.outputs}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             self.sweep.run(times, values)
+        if self.anywhere.any() and self.finer is None:
+            given = (self.system, self.inputs, times, self.outputs)
+            _by_exponential(*given, self.lost, values, integrated=False)
         if self.finer is not None:
             some = self.finer(times)
             for name, mask in self.lost.items():
@@ -227,7 +241,7 @@ def _any_of(masks: Mapping[str, NDArray[np.bool_]], count: int) -> NDArray[np.bo
     return anywhere
 
 
-def _taken(item: Input, chosen: NDArray[np.bool_]) -> Input:
+def taken(item: Input, chosen: NDArray[np.bool_]) -> Input:
     """Return an input of some of the patients."""
     return item._replace(
         amount=_of_some(np.broadcast_to(item.amount, chosen.shape), chosen),
@@ -268,20 +282,20 @@ def _by_exponential(
     system: LinearSystem,
     inputs: Sequence[Input],
     times: Array,
-    output: Outputs,
-    lost: NDArray[np.bool_],
-    values: Array,
+    outputs: Outputs,
+    lost: Mapping[str, NDArray[np.bool_]],
+    values: Mapping[str, Array],
     *,
     integrated: bool,
 ) -> None:
-    """Solve one output of the patients that lost digits by matrix exponentials, in place."""
-    if not lost.any():
-        return
-    from euthymia.engine.exponential import respond_by_exponential
+    """Solve the patients that lost digits by matrix exponentials, in place, all their outputs at once."""
+    for patient in np.flatnonzero(_any_of(lost, system.patient_count)):
+        from euthymia.engine.exponential import respond_by_exponential
 
-    for patient in np.flatnonzero(lost):
-        rows = respond_by_exponential(system, inputs, times, output, int(patient), integrated=integrated)
-        (values[patient],) = rows.values()
+        chosen = {name: outputs[name] for name, mask in lost.items() if mask[patient]}
+        rows = respond_by_exponential(system, inputs, times, chosen, int(patient), integrated=integrated)
+        for name, row in rows.items():
+            values[name][patient] = row
 
 
 class _Piece:
@@ -387,6 +401,25 @@ class _Sweep:
             for node, table in self.powers.items()
             for pole, highest in table.items()
         }
+
+    def copy(self) -> _Sweep:
+        """Return a sweep that is as far as this one and goes on by itself."""
+        found = copy(self)
+        found.pieces = [copy(piece) for piece in self.pieces]
+        found.moments = {key: list(moments) for key, moments in self.moments.items()}
+        return found
+
+    def with_inputs(self, before: Sequence[Input], inputs: Sequence[Input]) -> _Sweep:
+        """Return a sweep that goes on with other amounts of what it has not reached yet."""
+        now = {id(old): new for old, new in zip(before, inputs, strict=True)}
+        found = self.copy()
+        found.pieces = [
+            _Piece(now[id(piece.item)], self.system.patient_count)
+            if piece.opens_h > self.boundaries[self.place] and id(piece.item) in now
+            else piece
+            for piece in found.pieces
+        ]
+        return found
 
     def run(self, times: Array, values: Mapping[str, Array]) -> None:
         """Write the outputs at ascending times, none before those of an earlier call."""

@@ -18,7 +18,7 @@ from euthymia.engine.equations import Array, Knots, PartedDrive
 from euthymia.engine.grid import CLOSEST_H, INSIDE_H
 from euthymia.engine.jacobian import StepPrograms
 from euthymia.engine.kernel import Kernel
-from euthymia.engine.linear import Input, Responder
+from euthymia.engine.linear import Input, Responder, taken
 from euthymia.engine.lower import lower
 from euthymia.engine.modal import loses_digits, modes_of, nodes_reached, span_of, with_slopes
 from euthymia.engine.rosenbrock import RODAS4
@@ -125,14 +125,14 @@ class Native:
         )
         self._hold("table", looked_up)
         self.amounts: list[Array] = []
-        self.sampled: list[tuple[Responder, NDArray[np.bool_]]] = []
+        self.sampled: dict[int, tuple[Responder, NDArray[np.bool_]]] = {}
 
     def set_linear(self, responders: Sequence[Responder]) -> None:
         """Set the linear systems and what enters them; their modes go on where they are.
 
         The few patients whose modes lose too many digits are given values at the ends of steps instead.
         """
-        self.sampled = []
+        before, self.sampled = dict(self.sampled), {}
         drives = list(self.kernel.equations.drives)
         found, absent = [], self.kernel.absent
         kinds = np.array([-1 if name in absent else 0 for name in drives] or [0], ctypes.c_int)
@@ -144,7 +144,10 @@ class Native:
             lost = loses_digits(responder)
             if lost.any():
                 modes.weights[:, lost] = 0.0
-                self.sampled.append((responder.take(lost), lost))
+                kept = before.get(place)
+                inputs = [taken(item, lost) for item in responder.inputs]
+                some = responder.take(lost) if kept is None else kept[0].with_inputs(inputs)
+                self.sampled[place] = some, lost
             if place == len(self.amounts):
                 self.amounts.append(np.zeros((len(modes.modes), self.count)))
             reached, of_output = nodes_reached(modes), [output for output, _ in modes.terms]
@@ -211,7 +214,7 @@ class Native:
         drives = self.kernel.equations.drives
         values, slopes = (dict(one) for one in drive.outside(times, is_left=is_left))
         curves: dict[str, Array] = {}
-        for responder, lost in self.sampled:
+        for responder, lost in self.sampled.values():
             near = NEAR_SHARE * np.repeat(np.diff(grid), 2) * np.where(is_left, -1.0, 1.0)
             order = np.argsort(np.concatenate([times, times + near]), kind="stable")
             both = responder(np.concatenate([times, times + near])[order])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from euthymia.dosing.order import Dose
 from euthymia.engine.equations import Knots
-from euthymia.engine.linear import Input, Responder, assemble
+from euthymia.engine.linear import Responder, assemble
 from euthymia.model import sites, wiring
 from euthymia.model.course import Course, Learning, Pulse
 from euthymia.model.parameters import ParameterSet
@@ -38,25 +38,33 @@ class CourseDrive:
             slots = (patient_count, len(course.given))
             self.factors = np.ones(slots) if self.factors is None else self.factors.copy()
             self.planned = self.factors.copy()
-        self.drugs = self._systems()
+        self.drugs = [
+            (inputs, Responder(system, inputs, readings)) for system, inputs, readings in self._models()
+        ]
 
-    def _systems(self) -> list[tuple[Sequence[Input], Responder]]:
-        """Return inputs and response of each drug's linear system: ketamine, midazolam, or neither."""
+    def _models(self) -> list[Any]:
+        """Return each drug's linear system, inputs and readings: ketamine, midazolam, or neither."""
         found = []
         if self.course.given:
             course = replace(self.course, factors=self.factors)
             found.append(site_model(self.parameters, self.pk_values, self.chain_values, course, self.count))
         if self.course.midazolam:
             found.append(midazolam_model(self.chain_values, self.course.midazolam, self.count))
-        return [(inputs, Responder(system, inputs, readings)) for system, inputs, readings in found]
+        return found
 
     def give(self, slots: Sequence[int], factor: Array) -> None:
         """Set what each patient gets of some doses that are still to come; what is missed stays so."""
         if self.factors is None:
             raise RuntimeError("no decisions were announced")
+        if not slots:
+            return
         # from what was planned, so that a run which starts again decides the same once more
         self.factors[:, list(slots)] = self.planned[:, list(slots)] * factor[:, None]
-        self.drugs = self._systems()
+        models = self._models()
+        self.drugs = [
+            (inputs, responder.with_inputs(inputs))
+            for (_, inputs, _), (_, responder) in zip(models, self.drugs, strict=True)
+        ]
 
     def __call__(self, times_h: Array, *, is_left: Flags) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return values and slopes by name, (P, T) or (T,); see ``engine.equations.Drive``."""
