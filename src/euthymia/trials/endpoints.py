@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.model.scales import find_scale
-from euthymia.population.outcomes import relapse_rules, relapse_visit
+from euthymia.population.outcomes import RelapseRule, relapse_rules, relapse_visit
 from euthymia.trials.analysis.imputation import Imputation, for_estimand, impute
 from euthymia.trials.design import Endpoint
 from euthymia.trials.records import Cohort
@@ -19,6 +19,8 @@ Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
 DAY_H = 24.0
 SAME_TIME_H = 1e-6
+SAME_POINTS = 1e-9
+"""What rounding may leave of a fall that is just enough."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,16 +43,20 @@ class Stretch:
     from_h: float
     end_h: float
 
-    def visits(self, scale: str) -> NDArray[np.int64]:
+    def visits(self, scale: str) -> Codes:
         """Return the places of the visits of this stretch that rate a scale."""
         rates = np.array([scale in visit.scales for visit in self.cohort.protocol.visits])
         return self.visits_of_protocol[rates]
 
     @property
-    def visits_of_protocol(self) -> NDArray[np.int64]:
+    def visits_of_protocol(self) -> Codes:
         """Places of the visits of this stretch, one for each of the protocol's."""
         times = self.cohort.visits_h
         return np.flatnonzero((times >= self.from_h - SAME_TIME_H) & (times < self.end_h - SAME_TIME_H))
+
+    def since_start_h(self, places: Codes) -> Array:
+        """Return when visits are, from the start of this stretch."""
+        return self.cohort.visits_h[places] - self.start_h
 
     def baseline(self, scale: str) -> Array:
         """Return totals at the start, (P,)."""
@@ -79,26 +85,27 @@ def stretches(cohort: Cohort) -> Iterator[Stretch]:
 def values(stretch: Stretch, endpoint: Endpoint) -> tuple[Array, Array, Array]:
     """Return totals after baseline up to the endpoint's visit as the endpoint completes them.
 
+    Of an endpoint at baseline or before it, that visit alone.
+
     Returns
     -------
     visits_h : array (V,)
         From the start of the stretch; the last is the endpoint's.
     totals : array (P, V)
+        NaN throughout for those without a baseline.
     baseline : array (P,)
     """
-    cohort, scale = stretch.cohort, endpoint.scale
-    places = stretch.visits(scale)
-    since = cohort.visits_h[places] - stretch.start_h
-    until = np.inf if endpoint.at is None else endpoint.at
-    kept = (since > SAME_TIME_H) & (since <= until + SAME_TIME_H)
-    after = places[kept]
-    if endpoint.at is not None and abs(endpoint.at) < SAME_TIME_H:
-        after, kept = places[:1], np.arange(len(places)) == 0
-    before = stretch.baseline(scale)
-    return since[kept], completed(cohort, endpoint, after, before), before
+    places = stretch.visits(endpoint.scale)
+    since, until = stretch.since_start_h(places), np.inf if endpoint.at is None else endpoint.at
+    if until <= SAME_TIME_H:
+        kept = np.abs(since - until) <= SAME_TIME_H
+    else:
+        kept = (since > SAME_TIME_H) & (since <= until + SAME_TIME_H)
+    before = stretch.baseline(endpoint.scale)
+    return since[kept], completed(stretch.cohort, endpoint, places[kept], before), before
 
 
-def completed(cohort: Cohort, endpoint: Endpoint, places: NDArray[np.int64], before: Array) -> Array:
+def completed(cohort: Cohort, endpoint: Endpoint, places: Codes, before: Array) -> Array:
     """Return the totals of an endpoint's scale at some visits as its estimand and imputation have them.
 
     ``failure`` is for shares, where what is missing counts as no; here it leaves values missing.
@@ -106,13 +113,18 @@ def completed(cohort: Cohort, endpoint: Endpoint, places: NDArray[np.int64], bef
     known = np.nan_to_num(before)
     totals = for_estimand(
         cohort.scores[endpoint.scale][:, places],
-        cohort.left_h[:, None] <= cohort.visits_h[places],
+        _is_after(cohort, places),
         cohort.unmasked[endpoint.scale][:, places],
         endpoint.estimand,
         baseline=known,
     )
     totals = impute(totals, known, IMPUTATIONS[endpoint.imputation])
     return np.where(np.isnan(before)[:, None], np.nan, totals)
+
+
+def _is_after(cohort: Cohort, places: Codes) -> Flags:
+    """Return which visits lie after a patient left, (P, V)."""
+    return cohort.left_h[:, None] <= cohort.visits_h[places]
 
 
 IMPUTATIONS = {
@@ -129,57 +141,87 @@ def has_outcome(stretch: Stretch, endpoint: Endpoint) -> tuple[Flags, Flags]:
     """Return who has responded, remitted or had an event, and of whom that is known; (P,) each."""
     if endpoint.kind == "event":
         return _had_event(stretch, endpoint)
-    _, totals, before = values(stretch, endpoint)
+    since, totals, before = values(stretch, endpoint)
     last = totals[:, -1]
-    is_known = ~np.isnan(last) & ~np.isnan(before)
+    is_known = np.asarray(~np.isnan(last))
     if endpoint.kind == "remission":
-        has_it = last <= (endpoint.at_most if endpoint.at_most is not None else -np.inf)
+        has_it = last <= (-np.inf if endpoint.at_most is None else endpoint.at_most)
     else:
-        least = find_scale(endpoint.scale).minimum_points
-        start = before - least
-        has_it = (start > 0) & (start - (last - least) >= endpoint.fraction * start)
+        start = before - find_scale(endpoint.scale).minimum_points
+        has_it = (start > 0) & (before - last >= endpoint.fraction * start - SAME_POINTS)
+    if endpoint.estimand == "composite":
+        has_it = has_it & (stretch.cohort.left_h > since[-1] + stretch.start_h)
     if endpoint.imputation == "failure":
         return np.asarray(has_it & is_known), np.ones(len(last), dtype=bool)
-    if endpoint.estimand == "composite":
-        has_it = has_it & ~stretch.cohort.has_left
     return np.asarray(has_it & is_known), is_known
 
 
 def _had_event(stretch: Stretch, endpoint: Endpoint) -> tuple[Flags, Flags]:
     sessions = stretch.cohort.sessions
-    inside = (sessions.start_h >= stretch.from_h - SAME_TIME_H) & (sessions.start_h < stretch.end_h)
-    flags = sessions.events[endpoint.event or ""] & inside
-    return flags.any(axis=1), np.ones(len(flags), dtype=bool)
+    first_h, end_h = stretch.from_h - SAME_TIME_H, stretch.end_h - SAME_TIME_H
+    is_inside = (sessions.start_h >= first_h) & (sessions.start_h < end_h)
+    flags = sessions.events[endpoint.event or ""] & is_inside
+    return np.asarray(flags.any(axis=1)), np.ones(len(flags), dtype=bool)
 
 
 def is_well(stretch: Stretch, endpoint: Endpoint) -> Flags:
-    """Return of whom relapse is counted: all, or those who are rated well at the endpoint's start, (P,)."""
+    """Return who is followed for relapse, (P,): in the trial at its start, and rated well there if asked."""
+    stays = stretch.cohort.left_h > (endpoint.start or 0.0) + stretch.start_h
     if endpoint.among == "all":
-        return np.ones(len(stretch.cohort.arm), dtype=bool)
+        return stays
     then = endpoint.model_copy(
         update={"kind": endpoint.among, "at": endpoint.start, "estimand": "hypothetical"}
     )
-    return has_outcome(stretch, then)[0]
+    return stays & has_outcome(stretch, then)[0]
 
 
 def relapse(stretch: Stretch, endpoint: Endpoint) -> tuple[Array, Flags]:
     """Return days from the endpoint's start to relapse or to the last rating, and whether it was relapse.
 
-    Those who leave are censored at their last rating, but under ``composite`` leaving is relapse.
+    What was not rated is neither relapse nor recovery: a rule of two visits in a row means two ratings. Those
+    who leave are censored at their last rating; under ``composite`` leaving is relapse, under ``treatment
+    policy`` they are rated all the same. Days of those whom `is_well` leaves out mean nothing.
     """
-    cohort = stretch.cohort
+    cohort, start_h = stretch.cohort, endpoint.start or 0.0
+    places = stretch.visits(endpoint.scale)
+    places = places[stretch.since_start_h(places) >= start_h - SAME_TIME_H]
+    days = (stretch.since_start_h(places) - start_h) / DAY_H
+    totals = _followed(cohort, endpoint, places)
+    visit = _relapse_visit(rule_of(endpoint), stretch.baseline(endpoint.scale), totals)
+    last = np.where(np.isnan(totals), 0, np.arange(len(days))).max(axis=1)
+    has_relapsed = visit >= 0
+    found = days[np.where(has_relapsed, visit, last)]
+    if endpoint.estimand != "composite":
+        return found, has_relapsed
+    leaves = cohort.has_left & ~has_relapsed
+    left_days = np.maximum(cohort.left_h - stretch.start_h - start_h, 0.0) / DAY_H
+    return np.where(leaves, left_days, found), has_relapsed | leaves
+
+
+def rule_of(endpoint: Endpoint) -> RelapseRule:
+    """Return an endpoint's definition of relapse; loss of response is read on the endpoint's own scale."""
     rule = relapse_rules()[endpoint.rule or ""]
-    places = stretch.visits(rule.scale if rule.scale in cohort.scores else endpoint.scale)
-    start = endpoint.start or 0.0
-    places = places[cohort.visits_h[places] - stretch.start_h >= start - SAME_TIME_H]
-    days = (cohort.visits_h[places] - stretch.start_h - start) / DAY_H
-    totals = cohort.scores[endpoint.scale][:, places]
-    before = stretch.baseline(endpoint.scale)
-    # what was not rated is neither relapse nor recovery: as last seen
-    visit = relapse_visit(rule, before, impute(totals, np.nan_to_num(before), Imputation.LAST))
-    last = np.array([np.flatnonzero(seen)[-1] if seen.any() else 0 for seen in ~np.isnan(totals)])
-    has_relapsed = (visit >= 0) & (visit <= last)
-    if endpoint.estimand == "composite":
-        leaves = cohort.has_left & ~has_relapsed
-        return days[np.where(has_relapsed, visit, last)], has_relapsed | leaves
-    return days[np.where(has_relapsed, visit, last)], has_relapsed
+    return replace(rule, scale=endpoint.scale) if rule.is_lost_response else rule
+
+
+def _followed(cohort: Cohort, endpoint: Endpoint, places: Codes) -> Array:
+    """Return ratings by which relapse is found, (P, V); NaN where there is none."""
+    is_policy = endpoint.estimand == "treatment policy"
+    return for_estimand(
+        cohort.scores[endpoint.scale][:, places],
+        _is_after(cohort, places),
+        cohort.unmasked[endpoint.scale][:, places],
+        "treatment policy" if is_policy else "hypothetical",
+        baseline=np.zeros(len(cohort.key)),
+    )
+
+
+def _relapse_visit(rule: RelapseRule, before: Array, totals: Array) -> Codes:
+    """Return the visit of relapse among those rated, -1 where none; the first is where all are well."""
+    seen = ~np.isnan(totals)
+    seen[:, 0] = True
+    rated_first = np.argsort(~seen, axis=1, kind="stable")
+    packed = np.take_along_axis(np.nan_to_num(totals, nan=-np.inf), rated_first, axis=1)
+    # of those without a baseline no response can be lost
+    visit = relapse_visit(rule, np.nan_to_num(before, nan=np.inf), packed)
+    return np.where(visit < 0, -1, np.take_along_axis(rated_first, visit[:, None], axis=1)[:, 0])
