@@ -216,8 +216,8 @@ def relapse_section(one: Shown) -> Section | None:
         title="Still well",
         figure=panels_html(panels, narrowest_px=480, key=one.key(one.result.first.arms)),
         caption=f"Simulated patients, {replicate_words(one)}: Kaplan-Meier estimate with its "
-        f"{percent(1.0 - one.result.protocol.alpha)} interval (log-log), where three arms or fewer leave room "
-        "for it; below the axis the number still followed without relapse on that day.",
+        f"{percent(1.0 - one.result.protocol.alpha)} interval (log-log), drawn for three arms or "
+        "fewer; below the axis the number still followed without relapse on that day.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -28,6 +29,8 @@ UNCALIBRATED = (
 )
 TARGET = 0.8
 """Power that is marked."""
+CLOSED = "closed"
+"""Verdict of a row whose published side may not be shown."""
 
 
 def trial_report(result: TrialResult, *, command: Sequence[str], observed: Observed | None = None) -> str:
@@ -263,6 +266,7 @@ def replication_report(
         Every row of the evidence, those too that are closed or that a simulation cannot speak to.
     """
     made = provenance or {}
+    rows = [_without_closed(row) for row in rows]
     trials = dict.fromkeys(row.trial for row in rows)
     return render_report(
         kind="published trials, simulated",
@@ -280,6 +284,13 @@ def replication_report(
         library=library(),
         warnings=[*uncalibrated(made), *dict.fromkeys(warnings)],
     )
+
+
+def _without_closed(row: ReplicationRow) -> ReplicationRow:
+    """Return a row without its published side where that is closed, whatever was handed over."""
+    if row.verdict != CLOSED:
+        return row
+    return replace(row, observed=np.nan, observed_low=np.nan, observed_high=np.nan)
 
 
 def _verdict_section(rows: Sequence[ReplicationRow]) -> Section:
@@ -330,7 +341,7 @@ def _trial_section(name: str, rows: Sequence[ReplicationRow]) -> Section:
     panels = [
         _forest([row for row in drawn if (row.measure, row.unit) == one], *one) for one in measures
     ] or [("", absent("A simulation can speak to none of the rows of this trial; each says why below."))]
-    closed = sum(row.verdict == "closed" for row in rows)
+    closed = sum(row.verdict == CLOSED for row in rows)
     texts = [f"The published side of {closed} of {len(rows)} rows is closed."] if closed else []
     return Section(
         title=f"{name}: {rows[0].title}",
@@ -398,7 +409,7 @@ def _replication_table(rows: Sequence[ReplicationRow]) -> TableBlock:
                 f"{row.measure} ({row.unit})" if row.unit else row.measure,
                 sized(row.measure, row.simulated),
                 _ends(row.measure, row.low, row.high),
-                "closed" if row.verdict == "closed" else sized(row.measure, row.observed),
+                CLOSED if row.verdict == CLOSED else sized(row.measure, row.observed),
                 _ends(row.measure, row.observed_low, row.observed_high),
                 row.verdict,
                 row.reason,
