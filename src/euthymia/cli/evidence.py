@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from euthymia.cli import evidence_list, options, show
+from euthymia.cli import evidence_list, options, replicate, show
 from euthymia.errors import unknown
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _evidence() -> None:
 app.command("list")(evidence_list.list_evidence)
 app.command("show")(evidence_list.show_evidence)
 app.command("check")(evidence_list.check_evidence)
+app.command("replicate")(replicate.replicate)
 
 
 @app.command("pk")

@@ -229,7 +229,7 @@ def run_trial(
     with show.progress(protocol.id, is_quiet=quiet, counted="replicates") as on_done:
         result = replicate.run_trial(
             protocol,
-            executor=_executor(workers, protocol.size * replicates),
+            executor=executor_of(workers, patients=protocol.size * replicates),
             store=folder,
             on_done=on_done,
             **given,
@@ -303,7 +303,7 @@ def _read(
     )
 
 
-def _executor(workers: int | None, patients: int) -> Executor | None:
+def executor_of(workers: int | None, *, patients: int) -> Executor | None:
     """Return processes where there is enough to do for them."""
     count = workers or (cpu_count() or 1 if patients > LONG_PATIENTS else 1)
     if count == 1:
@@ -371,8 +371,10 @@ def _estimate_rows(result: TrialResult) -> list[list[str]]:
                 one.arm,
                 one.reference,
                 one.measure,
-                _number(middle, one.measure),
-                f"{_number(low, one.measure)} to {_number(high, one.measure)}" if np.isfinite(low) else "",
+                shown_number(middle, one.measure),
+                f"{shown_number(low, one.measure)} to {shown_number(high, one.measure)}"
+                if np.isfinite(low)
+                else "",
                 tested if one.reference or count == 1 else "",
             ]
         )
@@ -388,7 +390,7 @@ def _ends(values: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _number(value: float, measure: str) -> str:
+def shown_number(value: float, measure: str) -> str:
     """Return a number as its measure is read: shares in per cent."""
     import math
 
@@ -444,7 +446,7 @@ def power(
             seed=seed,
             parameters=chosen,
             engine=engine,
-            executor=_executor(workers, patients),
+            executor=executor_of(workers, patients=patients),
             on_done=on_done,
         )
     show.warn([UNCALIBRATED], is_quiet=quiet)

@@ -1,0 +1,252 @@
+"""``euthymia evidence replicate``: every published trial simulated, beside its own results."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from euthymia.cli import options, show
+from euthymia.errors import InvalidInputError, invalid
+
+if TYPE_CHECKING:
+    from euthymia.trials.published import ReplicationRow
+    from euthymia.trials.replication_all import Values
+
+SCHEMA = "euthymia.replication/1"
+COLUMNS = ("row", "role", "trial", "what", "measure", "published", "simulated (90 %)", "verdict")
+
+
+def replicate(
+    context: typer.Context,
+    replicates: Annotated[
+        int, typer.Option("--replicates", metavar="R", help="Of every trial; 20 or more for an interval.")
+    ] = 100,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trial", metavar="NAME", help="Only this protocol; may be repeated.", show_default=False
+        ),
+    ] = None,
+    seed: options.Seed = 1,
+    parameters: options.Parameters = "composed",
+    overrides: options.Overrides = None,
+    mechanism: options.Mechanism = None,
+    engine: options.Engine = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
+        ),
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Every row on the terminal, not only the count of verdicts.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Keeps every batch: a run that was stopped goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    report: options.Report = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run every published trial again and hold each of its results against what came out.
+
+    Results of trials that are kept for validation stay closed until a posterior is frozen; the simulation is
+    shown. Numbers may be far off: nothing is calibrated yet.
+
+    Example: euthymia evidence replicate --replicates 100 --out replicated --report replicated.html
+    """
+    from euthymia.cli.trial import executor_of
+    from euthymia.files.writing import check_writable
+    from euthymia.trials.replicate import UNCALIBRATED
+    from euthymia.trials.replication_all import replicate_published
+
+    chosen = options.chosen_set(parameters, overrides, mechanisms=mechanism)
+    if report is not None:
+        check_writable(report)
+    made = provenance(chosen, seed=seed, engine=engine)
+    store = None if out is None else Folder(out, {**made, "replicates": replicates})
+    with show.progress("trials", is_quiet=quiet, counted="patient-days") as on_done:
+        found, notes = replicate_published(
+            replicates=replicates,
+            only=only or (),
+            seed=seed,
+            parameters=chosen,
+            engine=engine,
+            executor=executor_of(workers, patients=replicates * 1000),
+            store=store,
+            on_done=on_done,
+        )
+    show.warn([UNCALIBRATED, *notes], is_quiet=quiet)
+    document = {
+        "schema": SCHEMA,
+        "command": list(context.obj),
+        **made,
+        "replicates": replicates,
+        "rows": [_plain(one) for one in found],
+    }
+    if store is not None:
+        store.write(document)
+    if json:
+        print(json_module.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        print_rows(found, is_every=rows or bool(only))
+    if report is not None:
+        from euthymia.cli.trial_report import replication_report
+        from euthymia.files.writing import write_whole
+
+        html = replication_report(
+            found,
+            command=context.obj,
+            seed=seed,
+            parameters=chosen.name,
+            provenance=made,
+            warnings=[UNCALIBRATED, *notes],
+        )
+        write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
+        show.note(f"Wrote {report}", is_quiet=quiet)
+
+
+def provenance(chosen: Any, *, seed: int, engine: str | None) -> dict[str, Any]:
+    """Return what is needed to get the same bytes again."""
+    from importlib.metadata import version
+
+    return {
+        "version": version("euthymia"),
+        "seed": seed,
+        "parameters": chosen.name,
+        "overrides": dict(chosen.overrides),
+        "mechanisms": list(chosen.mechanisms),
+        "engine": engine or "c",
+    }
+
+
+class Folder:
+    """A folder that keeps the values of batches; it belongs to one seed, parameter set and version."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        place = path / "manifest.json"
+        given = {**manifest, "protocols": _digests()}
+        if place.exists():
+            there = json_module.loads(place.read_text(encoding="utf-8"))
+            other = [name for name in given if there.get(name) != given[name] and name != "replicates"]
+            if other:
+                cure = "Give another folder, or the same options."
+                message = f"'--out' {path} holds another run: {', '.join(other)} differ. {cure}"
+                raise InvalidInputError(message)
+        elif path.exists() and any(path.iterdir()):
+            raise invalid("--out", must="a new or empty folder, or one of this run", got=str(path))
+        self._write(place, given)
+
+    def load(self, name: str) -> Values | None:
+        """Implement `euthymia.trials.replication_all.ValueStore`."""
+        place = self.path / "values" / f"{name}.json"
+        try:
+            kept = json_module.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return {key: [_number(one) for one in row] for key, row in kept.items()}
+
+    def save(self, name: str, values: Values) -> None:
+        """Implement `euthymia.trials.replication_all.ValueStore`."""
+        plain = {key: [_finite(one) for one in row] for key, row in values.items()}
+        self._write(self.path / "values" / f"{name}.json", plain)
+
+    def write(self, document: dict[str, Any]) -> None:
+        """Write the result."""
+        self._write(self.path / "replication.json", document)
+
+    def _write(self, place: Path, content: Any) -> None:
+        from euthymia.files.writing import write_whole
+
+        text = json_module.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_whole(place, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def _digests() -> dict[str, str]:
+    from euthymia.trials.protocols import load_protocol, protocol_names
+    from euthymia.trials.replicate import digest_of
+
+    return {name: digest_of(load_protocol(name)) for name in protocol_names()}
+
+
+def _finite(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def _plain(row: ReplicationRow) -> dict[str, Any]:
+    return {
+        name: _finite(value) if isinstance(value, float) else value for name, value in asdict(row).items()
+    }
+
+
+def rows_from(document: dict[str, Any]) -> tuple[ReplicationRow, ...]:
+    """Return the rows of a result that was written."""
+    from euthymia.trials.published import ReplicationRow
+
+    numbers = {one.name for one in fields(ReplicationRow) if one.type == "float"}
+
+    def read(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: _number(value) if name in numbers else value for name, value in row.items()}
+
+    return tuple(ReplicationRow(**read(row)) for row in document["rows"])
+
+
+def _number(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def print_rows(found: Sequence[ReplicationRow], *, is_every: bool) -> None:
+    """Print verdicts counted by role, and every row where that is asked for."""
+    if is_every:
+        show.table(COLUMNS, [_row(one) for one in found])
+    roles = list(dict.fromkeys(one.role for one in found))
+    counts = Counter((one.role, one.verdict) for one in found)
+    verdicts = list(dict.fromkeys(one.verdict for one in found))
+    show.table(
+        ("role", *verdicts),
+        [[role, *(str(counts[role, verdict] or "") for verdict in verdicts)] for role in roles],
+        right=tuple(range(1, len(verdicts) + 1)),
+    )
+    primary = [one for one in found if one.is_primary and one.verdict in ("inside", "outside")]
+    inside = sum(one.verdict == "inside" for one in primary)
+    print(f"Primary contrasts inside the 90 % interval: {inside} of {len(primary)} that are open.")
+    print(show.NOT_A_DEVICE)
+
+
+def _row(one: ReplicationRow) -> list[str]:
+    return [
+        one.row_id,
+        one.role,
+        one.trial,
+        one.label,
+        one.measure,
+        number(one.observed, one.measure),
+        f"{number(one.simulated, one.measure)} ({number(one.low, one.measure)} to "
+        f"{number(one.high, one.measure)})"
+        if math.isfinite(one.simulated)
+        else "",
+        one.verdict + (f": {one.reason}" if one.verdict == "not comparable" else ""),
+    ]
+
+
+def number(value: float, measure: str) -> str:
+    """Return a number as its measure is read."""
+    from euthymia.cli.trial import shown_number
+
+    return shown_number(value, measure)
