@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -25,28 +26,44 @@ def with_looks(replicate: Replicate, cohort: Cohort) -> Replicate:
 
 
 def _looked(cohort: Cohort, looks: Looks) -> list[Estimate]:
-    limits = boundaries(looks.fractions, alpha=cohort.protocol.alpha, spending=looks.spending)
-    stopped: dict[str, Estimate] = {}
+    limits = _limits(looks.fractions, cohort.protocol.alpha, looks.spending)
     found: list[Estimate] = []
-    for fraction, limit in zip(looks.fractions, limits.z, strict=True):
+    stopped: dict[str, Estimate] = {}
+    for fraction, limit in zip(looks.fractions, limits, strict=True):
         for one in _contrasts(part_of_trial(cohort, fraction)):
             z = _z(one)
             found.append(replace(one, measure=Z, value=z, se=fraction, low=-limit, high=limit))
-            if abs(z) >= limit:
-                none = {"low": float("nan"), "high": float("nan"), "se": float("nan")}
-                stopped.setdefault(one.arm, replace(one, measure=STOPPED, value=fraction, **none))
+            stops = fraction if abs(z) >= limit else float("nan")
+            before = stopped.get(one.arm)
+            if before is None or np.isnan(before.value):
+                stopped[one.arm] = replace(one, measure=STOPPED, value=stops, **NO_INTERVAL)
     return [*found, *stopped.values()]
 
 
+NO_INTERVAL = dict.fromkeys(("se", "low", "high"), float("nan"))
+
+
+@cache
+def _limits(fractions: tuple[float, ...], alpha: float, spending: str) -> tuple[float, ...]:
+    return tuple(boundaries(fractions, alpha=alpha, spending=spending).z.tolist())
+
+
 def _z(one: Estimate) -> float:
-    """Return the statistic of a contrast on the normal scale, by its p, so that degrees of freedom count."""
+    """Return the statistic of a contrast on the normal scale, by its p, so that degrees of freedom count.
+
+    A hazard ratio that does not exist, as one arm has no relapse, leaves the sign open: above 0.
+    """
     from scipy.special import ndtri
 
     if not np.isfinite(one.p):
         return float("nan")
-    size = -float(ndtri(max(one.p, 1e-300) / 2.0))
+    size = -float(ndtri(max(one.p, SMALLEST_P) / 2.0))
     effect = np.log(one.value) if one.measure == "hazard ratio" else one.value
-    return float(np.sign(effect) * size)
+    return size if np.isnan(effect) else float(np.sign(effect) * size)
+
+
+SMALLEST_P = 1e-300
+"""A smaller one counts as this, so that its statistic is finite."""
 
 
 def part_of_trial(cohort: Cohort, fraction: float) -> Cohort:
@@ -55,6 +72,5 @@ def part_of_trial(cohort: Cohort, fraction: float) -> Cohort:
 
 
 def _contrasts(cohort: Cohort) -> list[Estimate]:
-    protocol = cohort.protocol
-    only = protocol.model_copy(update={"endpoints": {protocol.primary: protocol.endpoints[protocol.primary]}})
-    return [one for one in estimates_of(replace(cohort, protocol=only)) if one.measure in CONTRASTS]
+    every = estimates_of(cohort, endpoint=cohort.protocol.primary)
+    return [one for one in every if one.measure in CONTRASTS]

@@ -81,13 +81,13 @@ def power_curves(
     """Return the share of replicates with a significant contrast at each size, one curve an active arm.
 
     The largest trial is run; smaller ones are its first patients, so that a curve is smooth and its points
-    belong together.
+    belong together. With strata or blocks an arm of the largest trial may lack a few of its patients.
 
     Parameters
     ----------
     protocol : Protocol
     sizes : sequence of int
-        Patients of each arm, ascending; of all together in a crossover.
+        Patients of each arm, 4 or more; of all together in a crossover.
     replicates : int
     endpoint : str, optional
         By default the primary.
@@ -97,43 +97,62 @@ def power_curves(
     Raises
     ------
     InvalidInputError
-        Where there is no control to compare with.
+        Where there is no control to compare with, or a size is too small.
     """
     if protocol.control is None:
         raise invalid("protocol", must="one with a control arm to compare with", got=protocol.id)
     name = endpoint or protocol.primary
     if name not in protocol.endpoints:
         raise unknown("endpoint", name, protocol.endpoints)
+    _check_sizes(sizes)
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
-    given = intake(of_size(protocol, max(sizes), name), chosen, seed=seed)
+    given = intake(of_size(protocol, max(sizes)), chosen, seed=seed)
     run_replicates(given, [0], engine=engine)  # chooses the grids, which the other processes then find
     planned = batches(given.protocol, replicates, patients_per_batch=PATIENTS_PER_BATCH)
-    work = partial(_tried, given, sizes=tuple(sizes), engine=engine)
-    done = None if on_done is None else partial(_report, on_done, planned, replicates)
-    found = [one for part in (executor or SerialExecutor()).map(work, planned, on_done=done) for one in part]
+    work = partial(_tried, given, endpoint=name, sizes=tuple(sizes), engine=engine)
+    done = 0
+
+    def tell(place: int, _: object) -> None:
+        nonlocal done
+        done += len(planned[place].replicates)
+        if on_done is not None:
+            on_done(done, replicates)
+
+    parts = (executor or SerialExecutor()).map(work, planned, on_result=tell)
+    found = [one for part in parts for one in part]
     return tuple(_curve(given.protocol, name, arm, sizes, found) for arm in protocol.active)
 
 
-def _report(
-    on_done: Callable[[int, int], None], planned: Sequence[Batch], replicates: int, batches_done: int
-) -> None:
-    on_done(min(batches_done * len(planned[0].replicates), replicates), replicates)
+def _check_sizes(sizes: Sequence[int]) -> None:
+    if not sizes or min(sizes) < SMALLEST:
+        got = ", ".join(map(str, sizes)) or "none"
+        raise invalid("sizes", must=f"one or more numbers of patients per arm, from {SMALLEST}", got=got)
 
 
-def of_size(protocol: Protocol, count: int, endpoint: str) -> Protocol:
-    """Return a protocol with so many patients in each arm and one endpoint."""
-    arms = {name: arm.model_copy(update={"n": count}) for name, arm in protocol.arms.items()}
-    changed: dict[str, Any] = {"arms": arms, "endpoints": {endpoint: protocol.endpoints[endpoint]}}
-    if protocol.crossover is not None:
-        changed |= {"arms": protocol.arms, "crossover": protocol.crossover.model_copy(update={"n": count})}
+def of_size(protocol: Protocol, count: int) -> Protocol:
+    """Return a protocol with so many patients in each arm, or of all together in a crossover.
+
+    Arms are then of one size, so blocks that do not hold all of them equally are left out.
+    """
+    crossover = protocol.crossover
+    if crossover is not None:
+        return protocol.model_copy(update={"crossover": crossover.model_copy(update={"n": count})})
+    rules = protocol.randomisation
+    blocks = tuple(size for size in rules.blocks if size % len(protocol.arms) == 0)
+    changed: dict[str, Any] = {
+        "arms": {name: arm.model_copy(update={"n": count}) for name, arm in protocol.arms.items()},
+        "randomisation": rules.model_copy(update={"blocks": blocks}),
+    }
     return protocol.model_copy(update=changed)
 
 
-def _tried(given: Intake, batch: Batch, *, sizes: Sequence[int], engine: str | None) -> list[Found]:
+def _tried(
+    given: Intake, batch: Batch, *, endpoint: str, sizes: Sequence[int], engine: str | None
+) -> list[Found]:
     """Return what some replicates show at every size."""
     cohorts, _ = run_replicates(given, batch.replicates, engine=engine, executor=SerialExecutor())
     return [
-        Found(size=size, estimates=tuple(estimates_of(first_of_each_arm(cohort, size))))
+        Found(size=size, estimates=tuple(estimates_of(first_of_each_arm(cohort, size), endpoint=endpoint)))
         for cohort in cohorts
         for size in sizes
     ]
@@ -145,9 +164,8 @@ def _curve(
     shown = []
     for size in sizes:
         contrasts = [one for each in found if each.size == size for one in _contrasts(each, arm)]
-        known = [one for one in contrasts if np.isfinite(one.p)]
-        events = sum(one.p < protocol.alpha for one in known)
-        shown.append(share(events, max(len(contrasts), 1)))
+        events = sum(one.p < protocol.alpha for one in contrasts)  # what could not be analysed shows nothing
+        shown.append(share(events, len(contrasts)))
     return PowerCurve(
         endpoint=endpoint,
         arm=arm,
@@ -179,7 +197,7 @@ def _closed_form(
         if not contrasts:
             return None
         gap = float(np.mean([one.value for one in contrasts]))
-        sd = float(np.mean([one.se for one in contrasts]) * np.sqrt(max(sizes) / 2.0))
+        sd = float(np.sqrt(np.mean([one.se**2 for one in contrasts]) * max(sizes) / 2.0))
         return np.array([power_of_means(size, difference=gap, sd=sd, alpha=protocol.alpha) for size in sizes])
     shares = [_mean_share(largest, name) for name in (arm, protocol.control or "")]
     if not all(0.0 < one < 1.0 for one in shares):
@@ -194,4 +212,6 @@ def _closed_form(
 
 def _mean_share(found: Sequence[Found], arm: str) -> float:
     every = [one for each in found for one in each.estimates]
-    return float(np.mean([one.value for one in every if (one.arm, one.measure) == (arm, "share")]))
+    shares = [one.value for one in every if (one.arm, one.measure) == (arm, "share")]
+    known = [one for one in shares if np.isfinite(one)]
+    return float(np.mean(known)) if known else float("nan")

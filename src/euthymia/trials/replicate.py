@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
+from os import environ
 from typing import Any
 from typing import Protocol as Interface
 
@@ -18,6 +19,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.population.simulate import ENGINE_VARIABLE, ENGINES
 from euthymia.trials.conduct import run_replicates
 from euthymia.trials.design import Protocol
 from euthymia.trials.enrol import Intake, intake
@@ -69,7 +71,11 @@ def batches(
 def run_batch(given: Intake, batch: Batch, *, engine: str | None = None) -> tuple[Replicate, ...]:
     """Return what is kept of some replicates."""
     cohorts, _ = run_replicates(given, batch.replicates, engine=engine, executor=SerialExecutor())
-    return tuple(with_looks(summarise(cohort), cohort) for cohort in cohorts)
+    return tuple(_kept_of(cohort) for cohort in cohorts)
+
+
+def _kept_of(cohort: Cohort) -> Replicate:
+    return with_looks(summarise(cohort), cohort)
 
 
 def run_trial(
@@ -82,6 +88,7 @@ def run_trial(
     executor: Executor | None = None,
     store: Store | None = None,
     on_done: Callable[[int, int], None] | None = None,
+    patients_per_batch: int = PATIENTS_PER_BATCH,
 ) -> TrialResult:
     """Return a virtual trial: every replicate analysed, and the patients of the first.
 
@@ -98,9 +105,11 @@ def run_trial(
     executor : Executor, optional
         Runs the batches; by default one after the other. The result does not depend on it.
     store : Store, optional
-        Batches that it holds are not run again.
+        Batches that it holds are not run again; others are saved as soon as they are done.
     on_done : callable, optional
         Called with (replicates done, replicates in all).
+    patients_per_batch : int
+        How many go together, about; the result does not depend on it, what a store holds does.
 
     Raises
     ------
@@ -118,42 +127,63 @@ def run_trial(
     given = intake(protocol, chosen, seed=seed)
     # this also chooses the grids of all arms, which the other processes then find in the cache
     (first,), said = run_replicates(given, [0], engine=engine)
-    kept = _kept(given, batches(protocol, replicates), engine, executor, store, on_done, replicates)
+    planned = batches(protocol, replicates, patients_per_batch=patients_per_batch)
+    done = _Done(planned, store, on_done)
+    if done.missing and done.missing[0].replicates == (0,):
+        done.keep(0, (_kept_of(first),))
+    work = partial(run_batch, given, engine=engine)
+    left = done.missing
+    (executor or SerialExecutor()).map(
+        work, left, on_result=lambda place, made: done.keep(left[place].place, made)
+    )
     return TrialResult(
         protocol=protocol,
         seed=seed,
         parameters=chosen.name,
-        replicates=kept,
+        replicates=done.replicates,
         first=first,
         provenance=provenance_of(protocol, chosen, seed=seed, engine=engine),
         warnings=(UNCALIBRATED, *given.notes, *distinct(said)),
     )
 
 
-def _kept(
-    given: Intake,
-    planned: Sequence[Batch],
-    engine: str | None,
-    executor: Executor | None,
-    store: Store | None,
-    on_done: Callable[[int, int], None] | None,
-    replicates: int,
-) -> tuple[Replicate, ...]:
-    """Run what is not kept yet, keep it, and return everything in order."""
-    found = {batch.place: store.load(batch.place) if store else None for batch in planned}
-    missing = [batch for batch in planned if found[batch.place] is None]
-    done = replicates - sum(len(batch.replicates) for batch in missing)
-    runner, together = executor or SerialExecutor(), getattr(executor, "workers", 1)
-    for part in chunks(len(missing), together):  # kept in step, so that little is lost when it is stopped
-        now = missing[part]
-        for batch, made in zip(now, runner.map(partial(run_batch, given, engine=engine), now), strict=True):
-            found[batch.place] = made
-            done += len(made)
-            if store is not None:
-                store.save(batch.place, made)
-        if on_done is not None:
-            on_done(done, replicates)
-    return tuple(one for batch in planned for one in found[batch.place] or ())
+class _Done:
+    """What is done of a run: read from a store, added to it, told of."""
+
+    def __init__(
+        self, planned: Sequence[Batch], store: Store | None, on_done: Callable[[int, int], None] | None
+    ) -> None:
+        self._planned, self._store, self._on_done = planned, store, on_done
+        loaded = {} if store is None else {batch.place: store.load(batch.place) for batch in planned}
+        self._found = {place: made for place, made in loaded.items() if made and self._is_whole(place, made)}
+        if self._found:
+            self._tell()
+
+    def _is_whole(self, place: int, made: Sequence[Replicate]) -> bool:
+        """Tell whether a batch holds what is asked for: a shorter run may have left less."""
+        return tuple(one.replicate for one in made) == self._planned[place].replicates
+
+    @property
+    def missing(self) -> list[Batch]:
+        """Batches that are to be run."""
+        return [batch for batch in self._planned if batch.place not in self._found]
+
+    @property
+    def replicates(self) -> tuple[Replicate, ...]:
+        """All that is done, in order."""
+        return tuple(one for batch in self._planned for one in self._found.get(batch.place, ()))
+
+    def keep(self, place: int, made: tuple[Replicate, ...]) -> None:
+        """Keep a batch, and say how many replicates are done."""
+        if self._store is not None:
+            self._store.save(place, made)
+        self._found[place] = made
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_done is not None:
+            done = sum(len(made) for made in self._found.values())
+            self._on_done(done, sum(len(batch.replicates) for batch in self._planned))
 
 
 def distinct(notes: Iterable[str]) -> tuple[str, ...]:
@@ -181,7 +211,7 @@ def provenance_of(
         "parameters": parameters.name,
         "overrides": dict(parameters.overrides),
         "mechanisms": list(parameters.mechanisms),
-        "engine": engine or "c",
+        "engine": engine or environ.get(ENGINE_VARIABLE) or ENGINES[0],
     }
 
 
