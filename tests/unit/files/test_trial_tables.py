@@ -331,3 +331,18 @@ def test_disk_that_cannot_be_written_is_an_error_of_the_run(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFailedError, match="Cannot write"):
         write_tables(patient_tables(make_cohort()), tmp_path / "file" / "tables")
+
+
+def test_inactive_session_that_was_not_needed_is_known_by_its_missing_readings():
+    cohort = make_cohort(leaving_share=0.0)
+    person = cohort.subjects.index("made-up-0000-0007")
+    assert cohort.sessions.planned_mg[person, 0] == 0
+    unread = {name: values.copy() for name, values in cohort.sessions.readings.items()}
+    for values in unread.values():
+        values[person, 0] = np.nan
+    skipped = replace(cohort, sessions=replace(cohort.sessions, readings=unread))
+    before, after = (patient_tables(one)["EX"].frame.height for one in (cohort, skipped))
+    assert after == before - 1
+    nothing = {name: np.full_like(values, np.nan) for name, values in unread.items()}
+    never_read = replace(cohort, sessions=replace(cohort.sessions, readings=nothing))
+    assert patient_tables(never_read)["EX"].frame.height == before
