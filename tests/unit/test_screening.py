@@ -10,9 +10,12 @@ import pytest
 from euthymia import simulate
 from euthymia.errors import InvalidInputError, UnknownNameError
 from euthymia.model.parameters import load_parameters
+from euthymia.model.scales import find_scale
 from euthymia.model.trajectory import Trajectory
+from euthymia.population import screening
+from euthymia.population.baseline import expect_rating
 from euthymia.population.patient import Patient
-from euthymia.population.screening import Entry, numbers_of_enrolled
+from euthymia.population.screening import Entry, numbers_of_enrolled, ratings_before
 from euthymia.population.summary import totals
 
 RULE = Entry(at_least_points=34)
@@ -113,9 +116,42 @@ def test_a_rule_that_nobody_meets_is_refused(points: float):
         enrolled(2, Entry(at_least_points=points))
 
 
-def test_a_scale_of_ideation_cannot_choose_patients_for_a_trial_of_mood():
+def test_who_is_chosen_by_ideation_meets_the_rule_as_raters_see_it_at_the_start():
+    """The total of a run at its start is the one that was screened, bit for bit."""
+    rule = Entry(at_least_points=4, scale="SSI", also=(Entry(at_least_points=30),))
+    course = enrolled(80, rule, variables=["severity_fraction", "suicidal_ideation_fraction"])
+    for scale, least in (("SSI", 4), ("MADRS", 30)):
+        seen = rated(course, [1.0], scale)[:, 0]
+        known = {"numbers": course.numbers, "seed": 4}
+        (screened,) = ratings_before(load_parameters(), [scale], [0.0], **known)
+        assert seen.min() >= least
+        assert seen.tobytes() == screened.tobytes()
+
+
+def test_ideation_before_treatment_is_that_of_the_start_of_a_run_to_the_bit():
+    """Not the rated points alone, which hide a small difference."""
+    parameters, numbers = load_parameters(), np.arange(1, 200)
+    course = simulate(
+        None,
+        patients=199,
+        days=1,
+        times_h=[0.0],
+        variables=["severity_fraction", "suicidal_ideation_fraction"],
+        seed=4,
+    )
+    values = screening._rated_values(parameters, None, numbers, 4)  # pyright: ignore[reportPrivateUsage]
+    usual = values["severity.episode_severity_fraction"][:, None]
+    found = screening._latent(find_scale("SSI"), course["severity_fraction"], usual, values)  # pyright: ignore[reportPrivateUsage]
+    assert found.tobytes() == course["suicidal_ideation_fraction"].tobytes()
+
+
+def test_a_baseline_table_is_not_solved_with_a_rule_about_ideation():
+    rule = Entry(at_least_points=4, scale="SSI")
     with pytest.raises(InvalidInputError, match=r"'entry' must be a scale of mood. Got SSI"):
-        enrolled(2, Entry(at_least_points=4, scale="SSI"))
+        expect_rating(load_parameters(), "MADRS", rule)
+
+
+def test_a_rule_of_no_scale_is_refused():
     with pytest.raises(UnknownNameError, match="Unknown scale 'MADSR'"):
         enrolled(2, Entry(at_least_points=4, scale="MADSR"))
 

@@ -19,7 +19,7 @@ from euthymia.errors import invalid
 from euthymia.mechanism.symptoms.scales import expected
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import Scale, find_scale
-from euthymia.population.screening import Entry, check_rule
+from euthymia.population.screening import Entry, check_rule_of_mood
 
 Array = NDArray[np.float64]
 FIELD = "severity.episode_severity_fraction"
@@ -135,7 +135,7 @@ def match_baseline(
     Deterministic: a trapezoid rule over the joint normal distribution of the logits of severity on the days
     of the rule and of the table; ratings given a logit are tabulated once.
     """
-    _check(table, entry)
+    check_table(table, entry)
     ratings = _Ratings(
         parameters, table.scale, entry, rated_day=0.0, start_day=start_day, has_swings=has_swings
     )
@@ -170,20 +170,20 @@ def expect_rating(
         Of the rating, from the start of the run.
     """
     if entry is not None:
-        check_rule(entry)
+        check_rule_of_mood(entry)
     row = parameters.chain[FIELD]
     ratings = _Ratings(parameters, scale, entry, rated_day=day, start_day=start_day, has_swings=has_swings)
     return ratings.expect(float(np.log(row.value / (1.0 - row.value))), row.sd)
 
 
-def _check(table: BaselineTable, entry: Entry | None) -> None:
-    """Raise where no patients at all could have such a table."""
+def check_table(table: BaselineTable, entry: Entry | None) -> None:
+    """Raise where no patients at all could have such a table, whatever the model."""
     scale = find_scale(table.scale)
     bounds = [scale.map.minimum_points, scale.map.maximum_points]
     if scale.latent != "severity_fraction":
         raise invalid("baseline", must="a table of a scale of mood", got=scale.name)
     if entry is not None:
-        check_rule(entry)
+        check_rule_of_mood(entry)
         own = [one for one in entry.ratings if find_scale(one.scale) is scale and one.day == 0]
         bounds[0] = max([bounds[0], *(one.at_least_points for one in own)])
         bounds[1] = min([bounds[1], *(one.at_most_points for one in own if one.at_most_points is not None)])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.engine.maths import NUMPY
 from euthymia.errors import invalid
+from euthymia.mechanism.symptoms import ideation
+from euthymia.mechanism.symptoms.severity import logit
 from euthymia.model.drive import piecewise
 from euthymia.model.parameters import ParameterSet
-from euthymia.model.scales import find_scale
+from euthymia.model.scales import Scale, find_scale
 from euthymia.population.individual import chain_values
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import PATIENTS_PER_REPLICATE, Patient, numbers_of
@@ -27,14 +30,20 @@ MOST_SCREENED_PER_PATIENT = 200
 """Virtual patients looked at for each one to be enrolled, before a rule counts as one that nobody meets."""
 LARGEST_BLOCK = 65_536
 """Virtual patients looked at together; bounds memory."""
+MOOD = "severity_fraction"
+"""What scales of mood map; the others map ideation."""
 RATED_LAYERS = ("noise", "rating", "cardiovascular")
-RATED_FIELDS = ("severity.episode_severity_fraction",)
+RATED_FIELDS = (
+    "severity.episode_severity_fraction",
+    "ideation.episode_ideation_fraction",
+    "ideation.mood_weight_logit",
+)
 """Parameters that a rating before treatment depends on, and those that covariates change on the way."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Rated totals on scales of mood that patients must have before treatment.
+    """Rated totals on scales of mood or ideation that patients must have before treatment.
 
     Who is chosen by a high rating was partly so by the rater's error and a bad week; both pass, and the mean
     falls without any treatment.
@@ -115,22 +124,34 @@ def ratings_before(
     Parameters
     ----------
     scales, times_h : sequence (V,)
-        A scale of mood and a time for each rating.
+        A scale and a time for each rating. Ideation follows mood at once here, in a run within hours.
     numbers : array (P,) of int
     """
-    kinds = [_mood_scale(name) for name in scales]
+    kinds = [find_scale(name) for name in scales]
     values = _rated_values(parameters, people, numbers, seed)
     usual = np.broadcast_to(values["severity.episode_severity_fraction"], numbers.shape)
     swing = np.zeros((len(numbers), len(times_h)))
     if has_swings:
         known = mood_noise(values, numbers, seed, start_h=min(times_h), end_h=max(times_h)).knots
         swing = piecewise(known, np.asarray(times_h, float))[0]
-    severity = 1.0 / (1.0 + (1.0 / usual[:, None] - 1.0) * np.exp(-swing))
+    # as `wiring.initial` starts a run, operation by operation
+    severity = 1.0 / (1.0 + NUMPY.exp(-(logit(NUMPY, usual[:, None]) + swing)))
     more: dict[str, Any] = {"parameters": parameters, "numbers": numbers, "seed": seed}
     return [
-        rate(severity[:, [place]], kind, [time_h], **more)[:, 0]
+        rate(_latent(kind, severity[:, [place]], usual[:, None], values), kind, [time_h], **more)[:, 0]
         for place, (kind, time_h) in enumerate(zip(kinds, times_h, strict=True))
     ]
+
+
+def _latent(scale: Scale, severity: Array, usual: Array, values: Mapping[str, Any]) -> Array:
+    """Return what a scale maps, of untreated people: severity, or the ideation at which it rests."""
+    if scale.latent == MOOD:
+        return severity
+    own = np.asarray(values["ideation.episode_ideation_fraction"])[..., None]
+    weight = np.asarray(values["ideation.mood_weight_logit"])[..., None]
+    known = ideation.Parameters(weight, 0.0, 0.0, 0.0, 0.0, own)
+    offset = ideation.offset(NUMPY, usual, known)
+    return np.asarray(ideation.target(NUMPY, ideation.Inputs(severity, 0.0, 0.0, 0.0, offset), known))
 
 
 def screen(
@@ -164,7 +185,7 @@ def screen(
     Raises
     ------
     InvalidInputError
-        Where too few meet it, or the rule is not one of scales of mood, or contradicts itself.
+        Where too few meet it, or the rule contradicts itself.
     """
     if count < 1:
         raise invalid("count", must="1 or more patients", got=count)
@@ -220,9 +241,9 @@ def numbers_of_enrolled(
 
 
 def check_rule(entry: Entry) -> None:
-    """Raise where a rule is not about scales of mood, or asks for at least more than at most."""
+    """Raise where a rule is of no scale, or asks for at least more than at most."""
     for one in entry.ratings:
-        _mood_scale(one.scale)
+        find_scale(one.scale)
         if one.at_most_points is not None and one.at_most_points < one.at_least_points:
             raise invalid(
                 "entry",
@@ -256,8 +277,9 @@ def _rated_values(
     return chain_values(replace(parameters, chain=rows), patients, numbers=numbers, seed=seed)
 
 
-def _mood_scale(name: str) -> Any:
-    scale = find_scale(name)
-    if scale.latent != "severity_fraction":
-        raise invalid("entry", must="a scale of mood", got=scale.name)
-    return scale
+def check_rule_of_mood(entry: Entry) -> None:
+    """Raise where a rule is not one of scales of mood alone; see also `check_rule`."""
+    check_rule(entry)
+    for one in entry.ratings:
+        if find_scale(one.scale).latent != MOOD:
+            raise invalid("entry", must="a scale of mood", got=find_scale(one.scale).name)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -13,36 +14,39 @@ from numpy.typing import NDArray
 
 from euthymia.compute.executor import Executor
 from euthymia.dosing.regimen import Regimen, combine, shift
-from euthymia.errors import ResultWarning
+from euthymia.errors import ResultWarning, RunFailedError
 from euthymia.model.scales import find_scale
 from euthymia.model.trajectory import Trajectory
+from euthymia.population.individual import chain_values
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate, remission, response
+from euthymia.population.patient import Patient
+from euthymia.population.screening import ratings_before
 from euthymia.population.simulate import Life, simulate
-from euthymia.population.surroundings import Taken
-from euthymia.streams import occasion_of, uniforms
-from euthymia.trials.design import Protocol
+from euthymia.population.surroundings import Taken, preparation_of
+from euthymia.trials.design import SAME_TIME_H, STABLE_VISITS, Protocol
 from euthymia.trials.enrol import Enrolled, Intake, enrol, mood_scale
-from euthymia.trials.policy import Course, TrialPolicy, event_draws
+from euthymia.trials.policy import LAYERS, Course, TrialPolicy, conduct_draws, event_draws
 from euthymia.trials.records import AFTER_EVENT, COMPLETED, WITHDREW, Cohort, Sessions
 from euthymia.trials.sessions import (
     READ_MIN,
     RISES,
     SESSION_END_H,
+    EventRule,
     Plan,
     event_rules,
     has_event,
     planned_mg,
     read_times_h,
+    session_ends_h,
     sessions_of,
 )
 
+DAY_H = 24.0
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 SHIFTS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 """Where in its window a visit may take place, in shares of the window."""
-STABLE_VISITS = 4
-"""Visits in a row, the last at the point of withdrawal, that make remission stable."""
 SESSIONS_READ = 60
 """Most sessions of which readings are kept; later ones have none."""
 
@@ -65,15 +69,22 @@ class Group:
         return sessions_of(self.regimen)
 
     @cached_property
+    def start_h(self) -> float:
+        """Start of the run: the first visit or item, or day 0."""
+        return min(0.0, float(self.visit_times_h().min()), *(start_h for start_h, _ in self.regimen.items))
+
+    @cached_property
     def end_h(self) -> float:
-        """End of the trial: its last visit, or what the protocol says."""
-        last = max(at + window for at, window in zip(self.visits_h, self.windows_h, strict=True))
+        """End of the run in whole days: half a day after the last visit, item, or what the protocol says."""
+        last_h = float(self.visit_times_h().max())
         items = [start_h for start_h, _ in self.regimen.items]
-        return max(last, *items, self.protocol.ends or 0.0) + SESSION_END_H
+        return DAY_H * ceil((max(last_h, *items, self.protocol.ends or 0.0) + SESSION_END_H) / DAY_H)
 
     def visit_times_h(self) -> Array:
-        """Return when each visit may take place, (V, shifts)."""
-        return np.asarray(self.visits_h)[:, None] + np.asarray(self.windows_h)[:, None] * SHIFTS
+        """Return when each visit may take place, (V, shifts); one with a session takes place with it."""
+        alone = np.array([self.plan.at(time_h) is None for time_h in self.visits_h])
+        windows_h = np.where(alone, self.windows_h, 0.0)
+        return np.asarray(self.visits_h)[:, None] + windows_h[:, None] * SHIFTS
 
 
 def groups_of(protocol: Protocol) -> tuple[Group, ...]:
@@ -122,9 +133,13 @@ def run_replicates(
 ) -> tuple[tuple[Cohort, ...], tuple[str, ...]]:
     """Return the cohorts of some replicates, and what must be said of the runs.
 
-    A patient is the same whatever replicates go together: draws are keyed, and the engine gives the same
-    bytes in any company.
+    A patient is the same whatever replicates go together, in any order: draws are keyed, and the engine gives
+    the same bytes in any company.
     """
+    if list(replicates) != sorted(set(replicates)):
+        in_order = sorted(set(replicates))
+        cohorts, said = run_replicates(given, in_order, engine=engine, executor=executor, on_done=on_done)
+        return tuple(cohorts[in_order.index(one)] for one in replicates), said
     enrolled = [enrol(given, replicate) for replicate in replicates]
     found: list[list[_Seen]] = []
     notes: dict[str, None] = {}
@@ -150,6 +165,7 @@ class _Seen:
     actual_h: Array
     unmasked: Mapping[str, Array]
     course: Course
+    had_event: Flags
     sessions: Sessions
 
 
@@ -168,10 +184,10 @@ def _run_group(
     if not len(keys):
         return [_nothing(group, rows) for rows in members], ()
     people = [one.people[row] for one, rows in zip(enrolled, members, strict=True) for row in rows]
-    policy = policy_of(given, group, keys)
+    policy = policy_of(given, group, keys, people)
     run = _simulated(given, group, people, keys, policy, engine=engine, executor=executor)
     if policy is not None and not group.plan.gives_ketamine:
-        policy.afterwards(policy.times_h, run.at(list(policy.times_h))["severity_fraction"])
+        policy.afterwards(run.at(list(policy.stops_h))["severity_fraction"])
     course = Course.begin(len(keys), len(group.plan.start_h)) if policy is None else policy.course
     actual_h, unmasked = _ratings(given, group, run, keys)
     weights = np.array([one.weight_kg for one in people])
@@ -185,34 +201,44 @@ def _run_group(
                 actual_h=actual_h[part],
                 unmasked={scale: totals[part] for scale, totals in unmasked.items()},
                 course=_part_of_course(course, part),
+                had_event=_had_event(given, course)[part],
                 sessions=_part_of_sessions(sessions, part),
             )
         )
     return found, run.warnings
 
 
-def policy_of(given: Intake, group: Group, keys: NDArray[np.int64]) -> TrialPolicy | None:
+def policy_of(
+    given: Intake, group: Group, keys: NDArray[np.int64], people: Sequence[Patient]
+) -> TrialPolicy | None:
     """Return the rules for a group of people, or None where nothing can happen to their doses."""
-    conduct = given.protocol.conduct
-    symptoms = [name for name in conduct.dropout.events if event_rules()[name].is_symptom]
-    is_asked = conduct.dropout.after_event != 1.0 or any(one.down_after for one in conduct.flexible.values())
+    parameters = given.parameters
+    rows = {name: row for name, row in parameters.chain.items() if row.layer in LAYERS}
     policy = TrialPolicy(
-        conduct=conduct,
+        conduct=given.protocol.conduct,
         arm=group.name,
         plan=group.plan,
         visits_h=np.array(group.visits_h),
         keys=keys,
-        parameters=given.parameters,
+        parameters=parameters,
         seed=given.seed,
         mean_points=given.mean_points,
         scale=mood_scale(given.protocol),
-        hazards_per_h={
-            name: float(given.parameters.chain[f"discomfort.{name}_hazard_per_h"].value)
-            for name in (symptoms if is_asked else ())
-        },
-        course=Course.begin(len(keys), len(group.plan.start_h)),
+        person=chain_values(replace(parameters, chain=rows), people, numbers=keys, seed=given.seed),
+        preparation_fraction=_prepared(group),
     )
     return policy if policy.is_needed else None
+
+
+def _prepared(group: Group) -> Array:
+    """Return how well patients are prepared when it is known what each session brought, (S,)."""
+    known = preparation_of(group.regimen)
+    return np.array(
+        [
+            max((one.height for one in known if one.start_h <= end_h < one.end_h), default=0.0)
+            for end_h in session_ends_h(group.plan.start_h)
+        ]
+    )
 
 
 def _simulated(
@@ -225,9 +251,11 @@ def _simulated(
     engine: str | None,
     executor: Executor | None,
 ) -> Trajectory:
-    times = [group.visit_times_h().ravel(), group.plan.start_h, [0.0]]
-    starts = group.plan.start_h[:SESSIONS_READ]
-    times += [read_times_h(starts).ravel(), _session_ends_h(starts)]
+    starts = group.plan.start_h
+    times = [group.visit_times_h().ravel(), starts, [0.0]]
+    times += [read_times_h(starts[:SESSIONS_READ]).ravel(), session_ends_h(starts)[:SESSIONS_READ]]
+    if policy is not None:
+        times.append(policy.stops_h)
     names = dict.fromkeys(find_scale(scale).latent for scale in given.protocol.scales)
     names |= dict.fromkeys(["severity_fraction"])
     if len(starts):
@@ -253,29 +281,31 @@ def _simulated(
         )
 
 
-def _session_ends_h(starts_h: Array) -> Array:
-    """Return when it is known which symptoms a session brought: half a day later, or before the next."""
-    following = np.append(starts_h[1:], np.inf) - 1e-3
-    return np.minimum(starts_h + SESSION_END_H, following)
-
-
 def _ratings(
     given: Intake, group: Group, run: Trajectory, keys: NDArray[np.int64]
 ) -> tuple[Array, dict[str, Array]]:
     """Return when visits took place, (P, V), and what would have been rated there by everybody."""
     possible = group.visit_times_h()
     actual = np.empty((len(keys), len(possible)))
-    at = np.empty(actual.shape, dtype=int)
-    for place, times in enumerate(possible):
-        draw = _draws(given, "day of the visit", group.visits_h[place], keys)
-        chosen = np.minimum((draw * len(SHIFTS)).astype(int), len(SHIFTS) - 1)
-        actual[:, place] = times[chosen] if group.windows_h[place] else group.visits_h[place]
-        at[:, place] = np.searchsorted(run.times_h, actual[:, place])
+    at = np.empty(actual.shape, dtype=np.int64)
+    for place, (planned_h, times) in enumerate(zip(group.visits_h, possible, strict=True)):
+        draw = conduct_draws("day of the visit", planned_h, keys, given.seed)
+        actual[:, place] = times[(draw * len(SHIFTS)).astype(np.int64)]
+        at[:, place] = places_of(run.times_h, actual[:, place])
     rows = np.arange(len(keys))[:, None]
     return actual, {
         scale: _rated(given, group, scale, run[find_scale(scale).latent][rows, at], keys)
         for scale in given.protocol.scales
     }
+
+
+def places_of(times_h: Array, wanted_h: Array) -> NDArray[np.int64]:
+    """Return where some times stand in a run, which must have been asked for them to the bit."""
+    found = np.minimum(np.searchsorted(times_h, wanted_h), len(times_h) - 1)
+    if not np.array_equal(times_h[found], wanted_h):
+        message = "A time of a visit or session is not among those of the run."
+        raise RunFailedError(message)
+    return found
 
 
 def _rated(given: Intake, group: Group, scale: str, latent_fraction: Array, keys: NDArray[np.int64]) -> Array:
@@ -291,15 +321,14 @@ def _rated(given: Intake, group: Group, scale: str, latent_fraction: Array, keys
     is_rated = np.array([scale in scales for scales in group.rated])
     missed = given.protocol.conduct.missed_rating
     for place, time_h in enumerate(group.visits_h):
-        if missed and time_h != 0.0:
-            totals[_draws(given, "missed rating", time_h, keys) < missed, place] = np.nan
+        if abs(time_h) >= SAME_TIME_H:
+            draws = conduct_draws("missed rating", time_h, keys, given.seed)
+            totals[draws < missed, place] = np.nan
+        elif group.start_h == 0.0:  # as screening saw it, to the bit: a compiled run rounds
+            (totals[:, place],) = ratings_before(
+                given.parameters, [scale], [0.0], numbers=keys, seed=given.seed
+            )
     return np.where(is_rated, totals, np.nan)
-
-
-def _draws(given: Intake, what: str, time_h: float, keys: NDArray[np.int64]) -> Array:
-    return uniforms(
-        seed=given.seed, purpose="conduct", field=what, patients=keys, occasion=occasion_of(time_h)
-    )
 
 
 def _sessions(
@@ -313,14 +342,10 @@ def _sessions(
     """Return what was given and read in every session."""
     starts = group.plan.start_h
     planned = planned_mg(group.regimen, group.plan, weight_kg)
-    took_place = (course.level > 0) & (starts < course.left_h[:, None] - 1e-9)
-    read_h = read_times_h(starts[:SESSIONS_READ])
-    readings = {
-        name: _read(given, run, name, read_h, keys, took_place)
-        if len(starts)
-        else np.zeros((len(keys), 0, 6))
-        for name in RISES
-    }
+    took_place = (course.level > 0) & (starts < course.left_h[:, None] - SAME_TIME_H)
+    readings = {name: _read(given, run, name, starts, keys, took_place) for name in RISES}
+    for name, before in course.pressure.items():  # a session that was held for it has this reading alone
+        readings[name][..., 0] = np.where(np.isnan(before), readings[name][..., 0], before)
     return Sessions(
         start_h=np.broadcast_to(starts, planned.shape).copy(),
         planned_mg=planned,
@@ -337,22 +362,24 @@ def _sessions(
 
 
 def _read(
-    given: Intake, run: Trajectory, name: str, read_h: Array, keys: NDArray[np.int64], took_place: Flags
+    given: Intake, run: Trajectory, name: str, starts_h: Array, keys: NDArray[np.int64], took_place: Flags
 ) -> Array:
     """Return the readings of one kind, (P, S, R), NaN where there was no session or none was kept."""
     found = np.full((*took_place.shape, len(READ_MIN)), np.nan)
-    for session, times in enumerate(read_h):
-        rise = run[RISES[name]][:, np.searchsorted(run.times_h, times)]
-        who: dict[str, Any] = {"parameters": given.parameters, "numbers": keys, "seed": given.seed}
-        read = observe(RISES[name], rise, list(times), **who)
-        found[:, session] = np.where(took_place[:, session, None], read, np.nan)
+    times = read_times_h(starts_h[:SESSIONS_READ])
+    if not times.size:
+        return found
+    rise = run[RISES[name]][:, places_of(run.times_h, times.ravel())]
+    who: dict[str, Any] = {"parameters": given.parameters, "numbers": keys, "seed": given.seed}
+    read = observe(RISES[name], rise, times.ravel(), **who).reshape(len(keys), *times.shape)
+    found[:, : len(times)] = np.where(took_place[:, : len(times), None], read, np.nan)
     return found
 
 
 def _event(
     given: Intake,
     run: Trajectory,
-    rule: Any,
+    rule: EventRule,
     readings: Mapping[str, Array],
     starts_h: Array,
     keys: NDArray[np.int64],
@@ -360,24 +387,32 @@ def _event(
     """Return in which sessions an event was there, (P, S)."""
     if not rule.is_symptom:
         return has_event(rule, readings)
-    kept = starts_h[:SESSIONS_READ]
     found = np.zeros((len(keys), len(starts_h)), dtype=bool)
-    chance = (
-        run[rule.variable][:, np.searchsorted(run.times_h, _session_ends_h(kept))] if len(kept) else found
-    )
-    for session, start_h in enumerate(kept):
-        found[:, session] = event_draws(rule.name, float(start_h), keys, given.seed) < chance[:, session]
+    ends_h = session_ends_h(starts_h)[:SESSIONS_READ]
+    if len(ends_h):
+        chance = run[rule.variable][:, places_of(run.times_h, ends_h)]
+        for session in range(len(ends_h)):
+            draws = event_draws(rule.name, float(starts_h[session]), keys, given.seed)
+            found[:, session] = draws < chance[:, session]
+    return found
+
+
+def _had_event(given: Intake, course: Course) -> Flags:
+    """Return in which sessions there was an event that people leave after, (P, S)."""
+    found = np.zeros(course.level.shape, dtype=bool)
+    for name in given.protocol.conduct.dropout.events:
+        found |= course.had_event.get(name, False)
     return found
 
 
 def _part_of_course(course: Course, part: slice) -> Course:
+    """Return what a cohort keeps of some patients."""
     return Course(
         left_h=course.left_h[part],
         level=course.level[part],
+        step=course.step[part],
         was_held=course.was_held[part],
         was_missed=course.was_missed[part],
-        had_event=course.had_event[part],
-        last_points=course.last_points[part],
     )
 
 
@@ -403,6 +438,7 @@ def _nothing(group: Group, rows: NDArray[np.int64]) -> _Seen:
         actual_h=np.zeros((0, visits)),
         unmasked={scale: np.zeros((0, visits)) for scale in group.protocol.scales},
         course=Course.begin(0, sessions),
+        had_event=flags,
         sessions=Sessions(
             start_h=empty,
             planned_mg=empty,
@@ -420,7 +456,7 @@ def _cohort(given: Intake, groups: Sequence[Group], enrolled: Enrolled, seen: Se
     """Return the groups of one replicate put together again in the order of enrolment."""
     order = np.argsort(np.concatenate([one.members for one in seen]), kind="stable")
     left_h = np.concatenate([one.course.left_h for one in seen])[order]
-    had_event = _joined([one.course.had_event for one in seen], order, fill=False)
+    had_event = _joined([one.had_event for one in seen], order, fill=False)
     unmasked = {
         scale: np.concatenate([one.unmasked[scale] for one in seen])[order] for scale in given.protocol.scales
     }

@@ -8,32 +8,64 @@ listed under ``assumed``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
+from math import gcd
 from typing import Annotated, Any, Literal, NoReturn
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from euthymia.dosing.notation import parse_regimen
-from euthymia.dosing.regimen import Regimen
+from euthymia.dosing.regimen import Regimen, TimedItem
+from euthymia.errors import InvalidInputError, unknown
+from euthymia.evidence.studies import find_study
 from euthymia.model.scales import find_scale, scales
+from euthymia.population.baseline import BaselineTable, check_table
+from euthymia.population.covariates import NUMBERS, Stated
+from euthymia.population.marginals import find_population
 from euthymia.population.outcomes import relapse_rules
+from euthymia.population.screening import MOOD, Entry, check_rule
 from euthymia.population.settings import find_setting
-from euthymia.population.surroundings import Taken
+from euthymia.population.surroundings import Taken, midazolam_of, occupancy_of
+from euthymia.trials.sessions import event_rules, sessions_of
 
 SCHEMA = "euthymia.protocol/1"
-HOURS = {"min": 1.0 / 60.0, "h": 1.0, "d": 24.0, "day": 24.0, "days": 24.0, "week": 168.0, "weeks": 168.0}
+HOURS = {"h": 1.0, "d": 24.0, "w": 168.0}
+"""Hours of a unit by its first letter."""
 SAME_TIME_H = 1e-6
-EVENTS = ("nausea", "dizziness", "headache", "anxiety", "dissociation", "sedation", "hypertension")
-"""Adverse events that a session may bring."""
-_LENGTH = re.compile(r"(-?\d+(?:\.\d+)?)\s*(min|h|days?|d|weeks?)")
+CLOSEST_VISITS_H = 1.0 / 60.0
+"""Ratings are drawn by the minute."""
+EVENTS = tuple(event_rules())
+"""Adverse events that a session may bring (``data/adverse_events.toml``)."""
+SYMPTOMS = tuple(name for name, rule in event_rules().items() if rule.is_symptom)
+"""Those of them that staff are told of, which dropout and doses may follow."""
+SHARES = {"female": ("sex", "female"), "hypertension": ("is_hypertensive", "yes")}
+"""Rows of a baseline table that state a share: the covariate, and the level that is counted."""
+STRATA = (*NUMBERS, "is_hypertensive")
+"""Covariates that a randomisation may be stratified by; scales are the others."""
+LARGEST_RATIO = 12
+"""Most patients in the smallest block that a ratio of arms may need."""
+STABLE_VISITS = 4
+"""Visits in a row, the last at the point of withdrawal, that make remission stable."""
+_LENGTH = re.compile(r"(-?\d+(?:\.\d+)?)\s*(min(?:ute)?s?|h(?:ours?)?|d(?:ays?)?|weeks?)")
 _DAY = re.compile(r"(day|week)\s*(-?\d+(?:\.\d+)?)")
-_STRATUM = re.compile(r"([a-z_0-9]+|[A-Z][A-Za-z0-9-]*)\s*(>=|<=|<|>|==)\s*(\S+)")
+_STRATUM = re.compile(r"([A-Za-z][A-Za-z_0-9-]*)\s*(>=|<=|<|>|==)\s*(-?\d+(?:\.\d+)?)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
 def _refuse(problem: str) -> NoReturn:
     """Raise what pydantic turns into a problem of a field."""
     raise ValueError(problem)
+
+
+def _refuse_all(problems: Iterable[str]) -> None:
+    """Refuse every problem there is, each on a line of its own."""
+    if found := list(problems):
+        _refuse("\n".join(found))
 
 
 def hours(text: object) -> object:
@@ -46,28 +78,31 @@ def hours(text: object) -> object:
     """
     if isinstance(text, str):
         trimmed = text.strip().lower()
-        if found := _LENGTH.fullmatch(trimmed):
-            return float(found[1]) * HOURS[found[2]]
+        found = _LENGTH.fullmatch(trimmed)
+        number, unit = (found[1], found[2]) if found else ("", "")
         if found := _DAY.fullmatch(trimmed):
-            return float(found[2]) * HOURS[found[1]]
+            unit, number = found[1], found[2]
+        if unit.startswith("m"):
+            return float(number) / 60.0
+        if unit:
+            return float(number) * HOURS[unit[0]]
     message = f"must be a time such as 'day 7', 'week 4', '2 h' or '40 min', not {text!r}"
     _refuse(message)
 
 
 def time_text(time_h: float) -> str:
-    """Return a time as people write it; :func:`hours` reads it back.
+    """Return a time as people write it; :func:`hours` reads it back to a millionth of an hour.
 
     Examples
     --------
-    >>> time_text(168.0), time_text(2.0), time_text(-24.0)
-    ('day 7', '2 h', 'day -1')
+    >>> time_text(168.0), time_text(2.0), time_text(-24.0), time_text(40 / 60)
+    ('day 7', '2 h', 'day -1', '40 min')
     """
-    days = time_h / 24.0
-    if abs(days - round(days)) < SAME_TIME_H:
-        return f"day {round(days)}"
+    if abs(time_h - 24.0 * round(time_h / 24.0)) < SAME_TIME_H:
+        return f"day {round(time_h / 24.0)}"
     if abs(time_h - round(time_h)) < SAME_TIME_H or abs(time_h) > 3.0:
-        return f"{time_h:.4g} h"
-    return f"{time_h * 60.0:.4g} min"
+        return f"{time_h:.7f}".rstrip("0").rstrip(".") + " h"
+    return f"{time_h * 60.0:.6f}".rstrip("0").rstrip(".") + " min"
 
 
 TIME_SCHEMA = {"type": "string", "examples": ["day 7", "week 4", "2 h", "40 min"]}
@@ -113,13 +148,28 @@ class EntryRule(Part):
     scale: ScaleName
     at_least: float | None = None
     at_most: float | None = None
-    at: tuple[Literal["screening", "baseline"], ...] = ("baseline",)
+    at: Annotated[tuple[Literal["screening", "baseline"], ...], Field(min_length=1)] = ("baseline",)
 
     @model_validator(mode="after")
     def _bounded(self) -> EntryRule:
         if self.at_least is None and self.at_most is None:
             _refuse("must give 'at_least' or 'at_most'")
+        known = find_scale(self.scale).map
+        low, high = known.minimum_points, known.maximum_points
+        if not low <= self.least <= self.most <= high:
+            asked = f"{self.least:g} to {self.most:g}"
+            _refuse(f"must be ascending totals within {low:g}–{high:g} of the {self.scale}, not {asked}")
         return self
+
+    @property
+    def least(self) -> float:
+        """Smallest total that is let in."""
+        return find_scale(self.scale).minimum_points if self.at_least is None else self.at_least
+
+    @property
+    def most(self) -> float:
+        """Largest total that is let in."""
+        return find_scale(self.scale).map.maximum_points if self.at_most is None else self.at_most
 
 
 class Population(Part):
@@ -135,14 +185,83 @@ class Population(Part):
 
     @model_validator(mode="after")
     def _known(self) -> Population:
+        find_population(self.name)
         for text in self.already_on:
             Taken.create(text)
-        for name, one in self.baseline.items():
-            if name in scales() and (one.mean is None or one.sd is None):
-                _refuse(f"baseline.{name}: must give 'mean' and 'sd'; list what is not known under 'assumed'")
-        if self.screening > 0:
-            _refuse("'screening' must lie before day 0")
+        if self.screening >= 0:
+            _refuse("screening: must lie before day 0")
+        _refuse_all(_problems_of_baseline(self))
         return self
+
+    @property
+    def rule(self) -> Entry | None:
+        """The entry rule; days count from day 0."""
+        days = {"screening": self.screening / 24.0, "baseline": 0.0}
+        found = [
+            Entry(
+                scale=one.scale,
+                at_least_points=-np.inf if one.at_least is None else one.at_least,
+                at_most_points=one.at_most,
+                day=days[when],
+            )
+            for one in self.entry
+            for when in one.at
+        ]
+        return joined(found)
+
+    @property
+    def mood_rule(self) -> Entry | None:
+        """What of the rule asks for ratings of mood; who is chosen by ideation is hardly chosen by mood."""
+        ratings = self.rule.ratings if self.rule else ()
+        return joined([one for one in ratings if find_scale(one.scale).latent == MOOD])
+
+    @property
+    def tables(self) -> tuple[BaselineTable, ...]:
+        """Mean and SD by scale of mood, the one that is matched first."""
+        return tuple(
+            BaselineTable(mean_points=one.mean, sd_points=one.sd, scale=name)
+            for name, one in self.baseline.items()
+            if name in scales() and one.mean is not None and one.sd is not None
+        )
+
+    @property
+    def covariates(self) -> dict[str, Stated]:
+        """What the table says of covariates."""
+        found: dict[str, Stated] = {}
+        for name, one in self.baseline.items():
+            if name in SHARES:
+                field, level = SHARES[name]
+                found[field] = Stated.create(shares={level: one.share or 0.0})
+            elif name not in scales():
+                found[name] = Stated.create(mean=one.mean, sd=one.sd, low=one.low, high=one.high)
+        return found
+
+
+def joined(ratings: list[Entry] | tuple[Entry, ...]) -> Entry | None:
+    """Return several ratings that must all be met as one rule."""
+    return replace(ratings[0], also=tuple(ratings[1:])) if ratings else None
+
+
+def _problems_of_baseline(population: Population) -> Iterator[str]:
+    """Yield what no people can have; only solving for it, at the start of a trial, finds the rest."""
+    for name, one in population.baseline.items():
+        where = f"baseline.{name}"
+        if name in scales() and find_scale(name).latent != MOOD:
+            yield f"{where}: must be a scale of mood; ideation before the entry rule is 'ssi_points'"
+        elif name in scales() and (one.mean is None or one.sd is None):
+            yield f"{where}: must give 'mean' and 'sd'; list what is not known under 'assumed'"
+        elif name not in (*scales(), *NUMBERS, *SHARES):
+            yield f"{where}: {unknown('row of a baseline table', name, (*scales(), *NUMBERS, *SHARES))}"
+        elif (one.share is not None) != (name in SHARES):
+            yield f"{where}: must give {'share' if name in SHARES else 'mean, sd, low or high'!r}"
+    try:
+        if population.rule is not None:
+            check_rule(population.rule)
+        for table in population.tables:
+            check_table(table, population.mood_rule)
+        _ = population.covariates
+    except InvalidInputError as error:
+        yield f"baseline: {error}"
 
 
 class Arm(Part):
@@ -159,8 +278,9 @@ class Arm(Part):
     def _readable(self) -> Arm:
         if ("{dose}" in self.regimen) != (self.dose is not None):
             _refuse("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
-        parse_regimen(self.text)
         find_setting(self.setting)
+        midazolam_of(self.plan, np.array([70.0]))  # what has no kinetics or no daily dose is said here
+        occupancy_of(self.plan)
         return self
 
     @property
@@ -175,11 +295,22 @@ class Arm(Part):
 
 
 class Visit(Part):
-    """A visit and what is rated there; it takes place within ``window`` either side."""
+    """A visit and what is rated there; it takes place within ``window`` either side.
+
+    A visit at which a session starts takes place with it, whatever the window.
+    """
 
     at: TimeH
     scales: tuple[ScaleName, ...] = ("MADRS",)
     window: TimeH = 0.0
+
+    @model_validator(mode="after")
+    def _ahead(self) -> Visit:
+        if self.window < 0:
+            _refuse("'window' must be a length such as '1 d', not a negative one")
+        if self.window and abs(self.at) < SAME_TIME_H:
+            _refuse("the visit at day 0 is the baseline and has no window")
+        return self
 
 
 class Endpoint(Part):
@@ -197,7 +328,7 @@ class Endpoint(Part):
     kind: Literal["change", "score", "response", "remission", "relapse", "event"]
     scale: ScaleName = "MADRS"
     at: TimeH | None = None
-    fraction: Share = 0.5
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     at_most: float | None = None
     rule: str | None = None
     start: TimeH | None = None
@@ -219,8 +350,13 @@ class Endpoint(Part):
             _refuse("must give 'at_most', the trial's own cut-off of remission")
         if self.kind == "relapse" and (self.rule not in relapse_rules() or self.start is None):
             _refuse(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")
+        if self.kind == "relapse" and not _counts(self.rule or "", self.scale):
+            _refuse(f"the rule {self.rule!r} asks for points of another scale than {self.scale}")
         if self.kind == "event" and self.event not in EVENTS:
             _refuse(f"must name an 'event', one of {', '.join(EVENTS)}")
+        for name in sorted(self.model_fields_set & READ_BY.keys()):
+            if not {self.kind, self.among} & READ_BY[name]:
+                _refuse(f"{name!r} is read by {', '.join(sorted(READ_BY[name]))}, not by {self.kind}")
         if self.analysis is not None and self.analysis not in ANALYSES[self.kind]:
             _refuse(f"'analysis' must be one of {', '.join(ANALYSES[self.kind])} for {self.kind}")
         return self
@@ -242,6 +378,24 @@ class Endpoint(Part):
             f" ({self.rule})" if self.rule else f" (<= {self.at_most:g})" if self.at_most is not None else ""
         )
         return f"{self.scale} {self.kind}{rule}, {'from ' if self.kind == 'relapse' else ''}{when}"
+
+
+READ_BY = {
+    "at": {"change", "score", "response", "remission"},
+    "fraction": {"response"},
+    "at_most": {"remission"},
+    "rule": {"relapse"},
+    "start": {"relapse"},
+    "among": {"relapse"},
+    "event": {"event"},
+}
+"""Kinds of endpoint that read a field which others do not have."""
+
+
+def _counts(rule: str, scale: str) -> bool:
+    """Tell whether a rule of relapse can be read off a scale."""
+    found = relapse_rules()[rule]
+    return found.is_lost_response or found.scale == scale
 
 
 ANALYSES: dict[str, tuple[str, ...]] = {
@@ -273,13 +427,11 @@ class Randomisation(Part):
 def stratum(text: str) -> tuple[str, str, float]:
     """Return field, comparison and threshold of a stratum such as ``age_years >= 65``."""
     found = _STRATUM.fullmatch(text.strip())
-    try:
-        if found is None:
-            raise ValueError
-        return found[1], found[2], float(found[3])
-    except ValueError:
-        message = f"must compare a field with a number, 'age_years >= 65', not {text!r}"
-        raise ValueError(message) from None
+    if found is None:
+        _refuse(f"must compare a field with a number, 'age_years >= 65', not {text!r}")
+    if found[1] not in (*STRATA, *scales()):
+        raise unknown("field of a stratum", found[1], (*STRATA, *scales()))
+    return found[1], found[2], float(found[3])
 
 
 class Crossover(Part):
@@ -288,7 +440,18 @@ class Crossover(Part):
     n: Count
     period: TimeH
     """From the start of one period to the start of the next."""
-    sequences: tuple[tuple[str, ...], ...]
+    sequences: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Crossover:
+        lengths = {len(sequence) for sequence in self.sequences}
+        if len(lengths) > 1 or len(set(self.sequences)) < len(self.sequences):
+            _refuse("'sequences' must be of one length, each given once")
+        if self.n < len(self.sequences):
+            _refuse(f"'n' must be {len(self.sequences)} or more, one patient for each sequence")
+        if self.period <= 0:
+            _refuse("'period' must lie after day 0")
+        return self
 
 
 class Withdrawal(Part):
@@ -318,16 +481,26 @@ class Dropout(Part):
     def _consistent(self) -> Dropout:
         if self.by <= 0:
             _refuse("'by' must lie after day 0")
+        for name in self.events:
+            _refuse_other_event(name)
+        if self.after_event != 1.0 and not self.events:
+            _refuse("'after_event' needs 'events' that people leave after")
         if self.share == 0.0 and (self.per_10_points != 1.0 or self.after_event != 1.0):
             _refuse("multiplies a hazard of zero: give 'share', or leave the multipliers out")
         return self
 
 
+def _refuse_other_event(name: str) -> None:
+    """Refuse an event that nobody speaks of by the next visit."""
+    if name not in SYMPTOMS:
+        _refuse(f"must be one of {', '.join(SYMPTOMS)}, what patients tell of; not {name!r}")
+
+
 class Hold(Part):
     """A session is held where the pressure before it is at or above a threshold (mmHg)."""
 
-    systolic_mmHg: float | None = None
-    diastolic_mmHg: float | None = None
+    systolic_mmHg: Annotated[float, Field(gt=0.0)] | None = None
+    diastolic_mmHg: Annotated[float, Field(gt=0.0)] | None = None
 
 
 class Flexible(Part):
@@ -349,6 +522,12 @@ class Flexible(Part):
     def _ascending(self) -> Flexible:
         if len(self.levels) < 2 or any(b <= a for a, b in pairwise(self.levels)):
             _refuse("'levels' must be two or more ascending ratios such as [1, 1.5]")
+        if self.start <= 0 or (self.until is not None and self.until < self.start):
+            _refuse("'start' must lie after day 0, and 'until' not before it")
+        if find_scale(self.scale).latent != MOOD:
+            _refuse(f"'scale' must be one of mood, not {self.scale}")
+        for name in self.down_after:
+            _refuse_other_event(name)
         return self
 
 
@@ -363,6 +542,8 @@ class Rescue(Part):
         known = [name for name, rule in relapse_rules().items() if rule.visits == 1]
         if self.rule not in known:
             _refuse(f"'rule' must be one of {', '.join(known)}")
+        if self.start <= 0:
+            _refuse("'start' must lie after day 0")
         return self
 
 
@@ -382,7 +563,7 @@ class Conduct(Part):
 class Looks(Part):
     """Interim looks at the primary endpoint."""
 
-    fractions: tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...] = (1.0,)
+    fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (1.0,)
     spending: Literal["obrien-fleming", "pocock"] = "obrien-fleming"
 
     @model_validator(mode="after")
@@ -419,8 +600,9 @@ class Protocol(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
-        for problem in _problems(self):
-            _refuse(problem)
+        if self.study is not None:
+            find_study(self.study)
+        _refuse_all(_problems(self))
         return self
 
     @property
@@ -452,72 +634,183 @@ class Protocol(Part):
     @property
     def size(self) -> int:
         """How many people are enrolled in one replicate."""
-        if self.crossover is not None:
-            return self.crossover.n
-        return sum(arm.n or 0 for arm in self.arms.values())
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many people each arm has; the sequences of a crossover share them."""
+        if self.crossover is None:
+            return tuple(arm.n or 0 for arm in self.arms.values())
+        many = len(self.crossover.sequences)
+        return tuple(self.crossover.n // many + (place < self.crossover.n % many) for place in range(many))
+
+    @property
+    def ratio(self) -> tuple[int, ...]:
+        """The smallest whole ratio of the arms; where it is not small, nearly equal sizes count as equal."""
+        common = reduce(gcd, self.sizes)
+        exact = tuple(size // common for size in self.sizes)
+        if sum(exact) <= LARGEST_RATIO:
+            return exact
+        rough = [Fraction(size, min(self.sizes)).limit_denominator(2) for size in self.sizes]
+        whole = max(one.denominator for one in rough)
+        return tuple(int(one * whole) for one in rough)
 
 
 def _problems(protocol: Protocol) -> Iterator[str]:
-    """Yield what does not fit together."""
+    """Yield what does not fit together, each beginning with the field that it is about."""
     yield from _problems_of_arms(protocol)
     yield from _problems_of_visits(protocol)
-    for place in (protocol.conduct.flexible, protocol.conduct.rescue):
-        for name in place:
-            if name not in protocol.arms:
-                yield f"conduct names the arm {name!r}; arms are {', '.join(protocol.arms)}"
-    if sum(one.is_primary for one in protocol.endpoints.values()) > 1:
-        yield "endpoints: only one may be primary"
+    yield from _problems_of_endpoints(protocol)
+    yield from _problems_of_conduct(protocol)
+    if protocol.crossover is not None:
+        yield from _problems_of_crossover(protocol, protocol.crossover)
+    if protocol.withdrawal is not None:
+        yield from _problems_of_withdrawal(protocol, protocol.withdrawal)
 
 
 def _problems_of_arms(protocol: Protocol) -> Iterator[str]:
     arms, design = protocol.arms, protocol.design
     controls = [name for name, arm in arms.items() if arm.is_control]
+    odd = [name for name in arms if not _NAME.fullmatch(name)]
+    if odd:
+        yield f"arms: names must be letters, digits, '-', '_' and '+', not {odd[0]!r}"
     if len(controls) > 1:
         yield f"arms: only one may be the control, not {', '.join(controls)}"
     if design in ("parallel", "withdrawal") and (len(arms) < 2 or not controls):
         yield f"arms: a {design} design needs two or more, one with 'is_control: true'"
-    if design == "single-arm" and len(arms) > 1:
-        yield "arms: a single-arm design has one"
+    if design == "crossover" and len(arms) < 2:
+        yield "arms: a crossover needs two or more"
+    if design == "single-arm" and (len(arms) > 1 or controls):
+        yield "arms: a single-arm design has one, and no control"
     if (design == "crossover") != (protocol.crossover is not None):
         yield "crossover: must be given exactly where 'design' is crossover"
     if (design == "withdrawal") != (protocol.withdrawal is not None):
         yield "withdrawal: must be given exactly where 'design' is withdrawal"
-    if protocol.crossover is None:
-        empty = [name for name, arm in arms.items() if arm.n is None]
-        if empty:
-            yield f"arms.{empty[0]}.n: an arm must have patients"
-        return
+    empty = [name for name, arm in arms.items() if arm.n is None and protocol.crossover is None]
+    if empty:
+        yield f"arms.{empty[0]}: an arm must have patients; give 'n'"
+    else:
+        yield from _problems_of_balance(protocol)
+
+
+def _problems_of_balance(protocol: Protocol) -> Iterator[str]:
+    """Yield where blocks cannot hold the ratio of the arms."""
+    rules, ratio = protocol.randomisation, protocol.ratio
+    said = ":".join(map(str, ratio))
+    bad = [size for size in rules.blocks if size % sum(ratio)]
+    if bad:
+        yield (
+            f"randomisation.blocks: must be multiples of {sum(ratio)}, the sum of the ratio {said} of the "
+            f"arms, not {', '.join(map(str, bad))}; change the blocks, or n of the arms"
+        )
+    elif rules.strata and sum(ratio) > LARGEST_RATIO:
+        sizes = ", ".join(map(str, protocol.sizes))
+        yield (
+            f"randomisation: cannot be balanced within strata: n of the arms ({sizes}) stand in no small "
+            "whole ratio; choose sizes such as 20 and 40, or leave 'strata' out"
+        )
+
+
+def _problems_of_crossover(protocol: Protocol, crossover: Crossover) -> Iterator[str]:
+    arms, visits = protocol.arms, protocol.visits
     if any(arm.n is not None for arm in arms.values()):
         yield "arms: in a crossover everyone gets every treatment; give crossover.n instead of n"
-    named = {name for sequence in protocol.crossover.sequences for name in sequence}
-    if named != set(arms):
+    if {name for sequence in crossover.sequences for name in sequence} != set(arms):
         yield f"crossover.sequences: must name {', '.join(arms)}, all and no others"
+    if len({arm.setting for arm in arms.values()}) > 1:
+        yield "arms: in a crossover all must have one 'setting'; patients do not know which period it is"
+    for name, arm in arms.items():
+        last_h = max(start_h for start_h, _ in arm.plan.items)
+        if last_h >= crossover.period:
+            yield f"arms.{name}.regimen: must end within one period, {time_text(crossover.period)}"
+    if not 0.0 <= visits[0].at <= visits[-1].at + visits[-1].window < crossover.period:
+        yield "visits: of a crossover must lie within one period; they are repeated in each"
+
+
+def _problems_of_withdrawal(protocol: Protocol, withdrawal: Withdrawal) -> Iterator[str]:
+    rated = rated_at(protocol, withdrawal.scale)
+    if not _holds(rated, withdrawal.at):
+        yield f"withdrawal.at: no visit rates {withdrawal.scale} at {time_text(withdrawal.at)}"
+    if withdrawal.rule == "response" and not _holds(rated, 0.0):
+        yield f"withdrawal.scale: {withdrawal.scale} is not rated at day 0"
+    before = [at for at in rated if 0.0 < at <= withdrawal.at + SAME_TIME_H]
+    if withdrawal.rule == "stable remission" and len(before) < STABLE_VISITS:
+        yield f"withdrawal.rule: stable remission needs {STABLE_VISITS} ratings up to the withdrawal"
+    if len({_until(arm.plan, withdrawal.at) for arm in protocol.arms.values()}) > 1:
+        yield f"arms: must be given the same before the withdrawal at {time_text(withdrawal.at)}"
+
+
+def _until(plan: Regimen, time_h: float) -> tuple[TimedItem, ...]:
+    return tuple(one for one in plan.items if one[0] < time_h - SAME_TIME_H)
 
 
 def _problems_of_visits(protocol: Protocol) -> Iterator[str]:
     visits = protocol.visits
-    if any(b.at <= a.at for a, b in pairwise(visits)):
-        yield "visits: must ascend in time"
-    if not any(abs(visit.at) < SAME_TIME_H for visit in visits):
+    if any(b.at - a.at < CLOSEST_VISITS_H - SAME_TIME_H for a, b in pairwise(visits)):
+        yield "visits: must ascend in time, a minute or more apart"
+    for place, (a, b) in enumerate(pairwise(visits), start=1):
+        if a.at < b.at and a.at + a.window >= b.at - b.window and (a.window or b.window):
+            yield f"visits.{place}: windows of {time_text(a.at)} and {time_text(b.at)} overlap"
+    if not _holds(protocol.visits_h, 0.0):
         yield "visits: one must be at day 0, which is baseline"
-    if (
-        protocol.crossover is not None
-        and not 0.0 <= visits[0].at <= visits[-1].at < protocol.crossover.period
-    ):
-        yield "visits: of a crossover must lie within one period; they are repeated in each"
-    rated = {scale: [visit.at for visit in visits if scale in visit.scales] for scale in protocol.scales}
+    if protocol.ends is not None and protocol.ends < visits[-1].at:
+        yield f"ends: must not lie before the last visit, {time_text(visits[-1].at)}"
+    for rule in protocol.population.entry:
+        if not rated_at(protocol, rule.scale):
+            yield f"population.entry: no visit rates {rule.scale}"
+
+
+def rated_at(protocol: Protocol, scale: str) -> list[float]:
+    """Return when a scale is rated."""
+    return [visit.at for visit in protocol.visits if scale in visit.scales]
+
+
+def _holds(times_h: Iterable[float], time_h: float) -> bool:
+    return any(abs(one - time_h) < SAME_TIME_H for one in times_h)
+
+
+def _problems_of_endpoints(protocol: Protocol) -> Iterator[str]:
+    if sum(one.is_primary for one in protocol.endpoints.values()) > 1:
+        yield "endpoints: only one may be primary"
     for name, one in protocol.endpoints.items():
         if one.kind == "event":
             continue
-        if not any(abs(at) < SAME_TIME_H for at in rated.get(one.scale, ())):
+        rated = rated_at(protocol, one.scale)
+        if not _holds(rated, 0.0):
             yield f"endpoints.{name}: {one.scale} is not rated at day 0"
         when = one.at if one.at is not None else one.start
-        if when is not None and not any(abs(at - when) < SAME_TIME_H for at in rated.get(one.scale, ())):
-            times = ", ".join(time_text(at) for at in rated.get(one.scale, ()))
+        if when is not None and not _holds(rated, when):
+            times = ", ".join(map(time_text, rated)) or "no visit"
             yield f"endpoints.{name}: no visit rates {one.scale} at {time_text(when)}; it is rated at {times}"
-    for rule in protocol.population.entry:
-        if rule.scale not in rated:
-            yield f"population.entry: no visit rates {rule.scale}"
+        if one.kind == "relapse" and rated and (one.start or 0.0) >= rated[-1] - SAME_TIME_H:
+            yield f"endpoints.{name}: nothing is rated after 'start', when relapse could be seen"
+
+
+def _problems_of_conduct(protocol: Protocol) -> Iterator[str]:
+    """Yield rules for arms that are not there, or have no session that they could act on."""
+    conduct = protocol.conduct
+    spans = [
+        (f"conduct.flexible.{name}", name, one.start, np.inf if one.until is None else one.until)
+        for name, one in conduct.flexible.items()
+    ]
+    spans += [(f"conduct.rescue.{name}", name, one.start, np.inf) for name, one in conduct.rescue.items()]
+    for where, name, start_h, end_h in spans:
+        groups = _groups_of(protocol)
+        if name not in groups:
+            yield f"{where}: must be one of {', '.join(groups)}"
+        elif not _has_session(protocol, name, start_h, end_h):
+            yield f"{where}: no session of {name} starts between {time_text(start_h)} and its end"
+
+
+def _groups_of(protocol: Protocol) -> tuple[str, ...]:
+    """Return the names of arms that sessions may be changed in; a crossover has none."""
+    return () if protocol.crossover is not None else tuple(protocol.arms)
+
+
+def _has_session(protocol: Protocol, arm: str, start_h: float, end_h: float) -> bool:
+    starts_h = sessions_of(protocol.arms[arm].plan).start_h
+    inside = (starts_h >= start_h - SAME_TIME_H) & (starts_h <= end_h + SAME_TIME_H)
+    return bool(inside.any())
 
 
 def json_schema() -> dict[str, Any]:

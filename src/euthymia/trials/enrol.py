@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import reduce
-from math import gcd
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.errors import InvalidInputError, ResultWarning, invalid, unknown
+from euthymia.errors import ResultWarning
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.scales import find_scale, scales
-from euthymia.population.baseline import BaselineTable, expect_rating, match_baseline
-from euthymia.population.covariates import Stated, sample_patients, with_ideation
+from euthymia.population.baseline import expect_rating, match_baseline
+from euthymia.population.covariates import sample_patients, with_ideation
 from euthymia.population.patient import Patient, numbers_of
-from euthymia.population.screening import Entry, Screened, ratings_before, screen
+from euthymia.population.screening import MOOD, Entry, Screened, ratings_before, screen
 from euthymia.streams import uniforms
-from euthymia.trials.design import Moments, Protocol, stratum
+from euthymia.trials.design import Protocol, stratum
 
 Codes = NDArray[np.int64]
 COMPARE: dict[str, Callable[[Any, float], Any]] = {">=": ge, "<=": le, ">": gt, "<": lt, "==": eq}
-LARGEST_RATIO = 12
-"""Most patients in the smallest block that a ratio of arms may need."""
 STREAM = "randomisation"
 
 
@@ -53,9 +48,8 @@ class Intake:
 
     def people(self, keys: Codes) -> tuple[Patient, ...]:
         """Return the virtual patients of some numbers."""
-        population = self.protocol.population
-        baseline = _covariates(population.baseline)
-        return sample_patients(keys, population=population.name, seed=self.seed, baseline=baseline)
+        asked = self.protocol.population
+        return sample_patients(keys, population=asked.name, seed=self.seed, baseline=asked.covariates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,88 +78,55 @@ def intake(protocol: Protocol, parameters: ParameterSet, *, seed: int) -> Intake
     Raises
     ------
     InvalidInputError
-        Where no patients can have such a baseline, or arms cannot be balanced.
+        Where no patients of the model can have such a baseline.
     """
     import warnings
 
-    entry = entry_of(protocol)
-    _ratio(protocol)
-    table, population = _table(protocol), protocol.population
-    parameters = with_ideation(
-        parameters, population=population.name, baseline=_covariates(population.baseline)
-    )
-    notes: tuple[str, ...] = ()
-    if table is not None:
+    population = protocol.population
+    tables, notes = population.tables, tuple(_notes(protocol))
+    parameters = with_ideation(parameters, population=population.name, baseline=population.covariates)
+    if tables:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResultWarning)
-            matched = match_baseline(table, entry, parameters, accepts_other_sd=True)
+            matched = match_baseline(tables[0], population.mood_rule, parameters, accepts_other_sd=True)
         parameters = matched.apply(parameters)
-        notes = () if matched.is_met else (f"Baseline: {matched.text}.",)
+        notes = notes if matched.is_met else (f"Baseline: {matched.text}.", *notes)
     return Intake(
         protocol=protocol,
         parameters=parameters,
-        entry=entry,
+        entry=population.rule,
         seed=seed,
-        mean_points=_mean_points(protocol, parameters, entry),
+        mean_points=_mean_points(protocol, parameters),
         notes=notes,
     )
 
 
-def _mean_points(protocol: Protocol, parameters: ParameterSet, entry: Entry | None) -> float:
+def _notes(protocol: Protocol) -> Iterator[str]:
+    """Yield what of a protocol the intake leaves to the model."""
+    population = protocol.population
+    for table in population.tables[1:]:
+        yield f"Baseline: {table.scale} is as the model has it; {population.tables[0].scale} is met."
+    if population.tables and population.rule != population.mood_rule:
+        yield "Baseline: solved without the rule about ideation, which hardly moves mood."
+    starts_h = [start_h for arm in protocol.arms.values() for start_h, _ in arm.plan.items]
+    if population.entry and min(*starts_h, protocol.visits_h[0]) < 0.0:
+        yield (
+            "Entry: rated as if nothing happened before day 0; totals of day 0 in the data follow from what "
+            "is given until then, and may miss the rule."
+        )
+
+
+def _mean_points(protocol: Protocol, parameters: ParameterSet) -> float:
     dropout = protocol.conduct.dropout
     if not dropout.share or dropout.per_10_points == 1.0:
         return float("nan")
-    return expect_rating(parameters, mood_scale(protocol), entry).mean_points
+    return expect_rating(parameters, mood_scale(protocol), protocol.population.mood_rule).mean_points
 
 
 def mood_scale(protocol: Protocol) -> str:
     """Return the scale of mood that dropout follows: that of the primary endpoint, else the first rated."""
     named = (protocol.endpoints[protocol.primary].scale, *protocol.scales, "MADRS")
-    return next(name for name in named if find_scale(name).latent == "severity_fraction")
-
-
-def entry_of(protocol: Protocol) -> Entry | None:
-    """Return the entry rule of a protocol; days count from day 0."""
-    screening_day = protocol.population.screening / 24.0
-    found = [
-        Entry(
-            scale=rule.scale,
-            at_least_points=-np.inf if rule.at_least is None else rule.at_least,
-            at_most_points=rule.at_most,
-            day=screening_day if when == "screening" else 0.0,
-        )
-        for rule in protocol.population.entry
-        for when in rule.at
-    ]
-    return replace(found[0], also=tuple(found[1:])) if found else None
-
-
-def _table(protocol: Protocol) -> BaselineTable | None:
-    """Return the baseline of the first scale of mood that the protocol's table has."""
-    for name, one in protocol.population.baseline.items():
-        if name in scales() and one.mean is not None and one.sd is not None:
-            return BaselineTable(mean_points=one.mean, sd_points=one.sd, scale=name, source=protocol.id)
-    return None
-
-
-SHARES = {"female": ("sex", "female"), "hypertension": ("is_hypertensive", "yes")}
-"""Rows of a baseline table that state a share: the covariate, and the level that is counted."""
-
-
-def _covariates(baseline: Mapping[str, Moments]) -> dict[str, Stated]:
-    """Return what a baseline table says of covariates."""
-    found: dict[str, Stated] = {}
-    for name, one in baseline.items():
-        if name in scales():
-            continue
-        if one.share is None:
-            found[name] = Stated.create(mean=one.mean, sd=one.sd, low=one.low, high=one.high)
-        elif name in SHARES:
-            field, level = SHARES[name]
-            found[field] = Stated.create(shares={level: one.share})
-        else:
-            raise unknown("share of a baseline table", name, SHARES)
-    return found
+    return next(name for name in named if find_scale(name).latent == MOOD)
 
 
 def enrol(given: Intake, replicate: int, count: int | None = None) -> Enrolled:
@@ -222,9 +183,6 @@ def _field(given: Intake, field: str, key: Codes, people: Sequence[Patient]) -> 
             given.parameters, [field], [0.0], numbers=key, seed=given.seed, people=given.people
         )
         return rated[0]
-    known = [name for name in Patient.__slots__ if not name.startswith("_")]
-    if field not in known:
-        raise unknown("field of a stratum", field, (*known, *scales()))
     return np.array([np.nan if (value := getattr(one, field)) is None else float(value) for one in people])
 
 
@@ -239,7 +197,7 @@ def allocate(protocol: Protocol, strata: Codes, *, seed: int, replicate: int) ->
     strata : array (P,)
         In the order of enrolment.
     """
-    sizes, ratio = _sizes(protocol), _ratio(protocol)
+    sizes, ratio = protocol.sizes, protocol.ratio
     rules = protocol.randomisation
     if not rules.strata and not rules.blocks and sum(sizes) == len(strata):
         return _permuted(sizes, seed=seed, replicate=replicate, field="all", first=1)
@@ -280,45 +238,3 @@ def _permuted(sizes: Sequence[int], *, seed: int, replicate: int, field: str, fi
     places = np.arange(first, first + len(listed))
     draws = uniforms(seed=seed, purpose=STREAM, field=field, patients=places, replicate=replicate)
     return listed[np.argsort(draws, kind="stable")]
-
-
-def _sizes(protocol: Protocol) -> list[int]:
-    """Return how many patients each arm has; the sequences of a crossover share them."""
-    if protocol.crossover is None:
-        return [arm.n or 0 for arm in protocol.arms.values()]
-    many = len(protocol.crossover.sequences)
-    return [protocol.crossover.n // many + (place < protocol.crossover.n % many) for place in range(many)]
-
-
-def _ratio(protocol: Protocol) -> list[int]:
-    """Return the smallest whole ratio of the arms; nearly equal sizes count as equal.
-
-    Raises
-    ------
-    InvalidInputError
-        Where blocks cannot hold the ratio.
-    """
-    sizes = _sizes(protocol)
-    common = reduce(gcd, sizes)
-    ratio = [size // common for size in sizes]
-    if sum(ratio) > LARGEST_RATIO:
-        least = min(sizes)
-        rough = [Fraction(size, least).limit_denominator(2) for size in sizes]
-        whole = max(one.denominator for one in rough)
-        ratio = [int(one * whole) for one in rough]
-    rules = protocol.randomisation
-    bad = [size for size in rules.blocks if size % sum(ratio)]
-    if bad:
-        raise invalid(
-            "randomisation.blocks",
-            must=f"multiples of {sum(ratio)}, the sum of the ratio {':'.join(map(str, ratio))} of the arms",
-            got=", ".join(map(str, bad)),
-            cure="Change the blocks, or n of the arms.",
-        )
-    if rules.strata and sum(ratio) > LARGEST_RATIO:
-        message = (
-            f"'randomisation' cannot be balanced: n of the arms ({', '.join(map(str, sizes))}) stand in no "
-            "small whole ratio. Choose sizes such as 20 and 40, or leave 'strata' out."
-        )
-        raise InvalidInputError(message)
-    return ratio

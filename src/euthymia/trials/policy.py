@@ -3,6 +3,9 @@
 One set of rules for every arm. Where ketamine is given they act during the run, at grid points, on what a
 rater would see there; where none is given nothing that they decide changes the course, and they are applied
 to it afterwards.
+
+What is noted at one time is read at later ones only, and written over when a run starts again: an earlier
+try leaves no trace. Chunks of patients write to rows of their own.
 """
 
 from __future__ import annotations
@@ -15,25 +18,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.engine.maths import NUMPY
+from euthymia.mechanism.acute import discomfort
 from euthymia.model.course import Decision
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.pk import Given
-from euthymia.model.scales import find_scale
+from euthymia.model.wiring import record
 from euthymia.population.observation import observe
-from euthymia.population.outcomes import SEVERITY, rate, relapse_rules, response
+from euthymia.population.outcomes import SEVERITY, rate, relapse_rules, remission, response
 from euthymia.streams import occasion_of, uniforms
-from euthymia.trials.design import Conduct, Flexible, Rescue
-from euthymia.trials.sessions import Plan
+from euthymia.trials.design import SAME_TIME_H, Conduct, Flexible, Rescue
+from euthymia.trials.sessions import RISES, Plan, session_ends_h
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Codes = NDArray[np.int64]
 EXPOSURE = "discomfort.exposure_h"
-SAME_TIME_H = 1e-6
+EFFECT = "cardiovascular.effect_fraction"
+PRESSURES = ("systolic_mmHg", "diastolic_mmHg")
+"""Readings that a session may be held for."""
+LAYERS = ("discomfort", "cardiovascular")
+"""Layers whose parameters decide on events and pressures."""
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
-    """What has happened to the patients of one arm so far; filled as the run goes.
+    """What has happened to the patients of one arm so far; its arrays are filled as the run goes.
 
     Attributes
     ----------
@@ -41,30 +51,39 @@ class Course:
         Infinite until the patient leaves.
     level : array (P, S)
         What each session gave of the planned dose.
+    step : array (P, S) of int
+        Place of the last dose given in the levels of a flexible one.
     was_held, was_missed : array (P, S) of bool
-    had_event : array (P, S) of bool
-        Whether one of the events that dropout follows was there.
+    had_event : {symptom: array (P, S) of bool}
+        Of those that dropout or doses follow.
+    points : array (P, T)
+        As rated when people may leave.
+    baseline : {scale: array (P,)}
+        As rated at day 0.
+    pressure : {name of PRESSURES: array (P, S)}
+        As read before sessions where some are held for it; NaN where nobody came.
     """
 
     left_h: Array
     level: Array
+    step: Codes
     was_held: Flags
     was_missed: Flags
-    had_event: Flags
-    last_points: Array
-    baseline: dict[str, Array] = field(default_factory=dict)
+    had_event: Mapping[str, Flags] = field(default_factory=dict)
+    points: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    baseline: Mapping[str, Array] = field(default_factory=dict)
+    pressure: Mapping[str, Array] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, patients: int, sessions: int) -> Course:
-        """Return nothing having happened."""
-        flags = np.zeros((3, patients, sessions), dtype=bool)
+        """Return nothing having happened, and nothing being followed."""
+        shape = (patients, sessions)
         return cls(
             left_h=np.full(patients, np.inf),
-            level=np.ones((patients, sessions)),
-            was_held=flags[0],
-            was_missed=flags[1],
-            had_event=flags[2],
-            last_points=np.full(patients, np.nan),
+            level=np.ones(shape),
+            step=np.zeros(shape, dtype=np.int64),
+            was_held=np.zeros(shape, dtype=bool),
+            was_missed=np.zeros(shape, dtype=bool),
         )
 
 
@@ -79,26 +98,53 @@ class TrialPolicy:
     plan : Plan
         Sessions of the arm.
     visits_h : array (V,)
-        Planned; people leave at visits.
+        Planned; people leave at visits and before sessions.
     keys : array (P,)
         Ascending numbers of everyone in the arm.
     mean_points : float
         Mean of the scale at baseline, to which severity is compared in dropout.
-    hazards_per_h : {event: array}
-        Of the symptoms that dropout follows.
+    scale : str
+        Of mood, whose rating dropout follows.
+    person : {"layer.field": array (P,) or number}
+        Individual values of the ``LAYERS``.
+    preparation_fraction : array (S,)
+        How well patients are prepared in each session.
     """
 
     conduct: Conduct
     arm: str
     plan: Plan
     visits_h: Array
-    keys: NDArray[np.int64]
+    keys: Codes
     parameters: ParameterSet
     seed: int
     mean_points: float
     scale: str
-    hazards_per_h: Mapping[str, float]
-    course: Course
+    person: Mapping[str, Any]
+    preparation_fraction: Array
+    stops_h: Array = field(init=False)
+    """When people may leave and sessions start, (T,)."""
+    ends_h: Array = field(init=False)
+    """When it is known what a session brought, (S,)."""
+    course: Course = field(init=False)
+
+    def __post_init__(self) -> None:
+        stops_h = apart(np.concatenate([self.plan.start_h, self.visits_h]))
+        shape = (len(self.keys), len(self.plan.start_h))
+        course = Course(
+            left_h=np.full(len(self.keys), np.inf),
+            level=np.ones(shape),
+            step=np.zeros(shape, dtype=np.int64),
+            was_held=np.zeros(shape, dtype=bool),
+            was_missed=np.zeros(shape, dtype=bool),
+            had_event={name: np.zeros(shape, dtype=bool) for name in self.symptoms},
+            points=np.full((len(self.keys), len(stops_h)), np.nan),
+            baseline={name: np.full(len(self.keys), np.nan) for name in self.scales},
+            pressure={name: np.full(shape, np.nan) for name in self.limits},
+        )
+        made = {"stops_h": stops_h, "ends_h": session_ends_h(self.plan.start_h), "course": course}
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
     @property
     def text(self) -> str:
@@ -107,15 +153,15 @@ class TrialPolicy:
 
     @property
     def times_h(self) -> Array:
-        """When something is decided: at visits and before sessions."""
-        return np.unique(np.concatenate([self.visits_h, self.plan.start_h]))
+        """When something is decided or noted, ascending."""
+        return apart(np.concatenate([self.stops_h, self.ends_h])) if self.symptoms else self.stops_h
 
     @property
     def is_needed(self) -> bool:
         """Whether anything can happen to a dose; only later ones can depend on the course."""
         conduct = self.conduct
         acts = conduct.missed_session or conduct.dropout.share or self.flexible or self.rescue
-        return bool(acts or conduct.hold.systolic_mmHg or conduct.hold.diastolic_mmHg)
+        return bool(acts or self.limits)
 
     @property
     def flexible(self) -> Flexible | None:
@@ -127,183 +173,196 @@ class TrialPolicy:
         """Doses that are given only where they are needed."""
         return self.conduct.rescue.get(self.arm)
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """Pressures at or above which a session is held."""
+        asked = {name: getattr(self.conduct.hold, name) for name in PRESSURES}
+        return {name: limit for name, limit in asked.items() if limit is not None}
+
+    @property
+    def symptoms(self) -> tuple[str, ...]:
+        """Events that dropout or doses follow."""
+        leaving = self.conduct.dropout.events if self.conduct.dropout.after_event != 1.0 else ()
+        return tuple(dict.fromkeys((*leaving, *(self.flexible.down_after if self.flexible else ()))))
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Scales whose baseline something is compared with."""
+        flexible = (self.flexible.scale,) if self.flexible else ()
+        rescue = (relapse_rules()[self.rescue.rule].scale,) if self.rescue else ()
+        return tuple(dict.fromkeys((*flexible, *rescue)))
+
     def for_course(self, given: Sequence[Given], start_h: float) -> TrialPolicy:
         """Implement `euthymia.population.policy.Policy`."""
         del given, start_h
         return self
 
-    def decisions(
-        self, parameters: ParameterSet, numbers: NDArray[np.int64] | None, seed: int
-    ) -> tuple[Decision, ...]:
+    def decisions(self, parameters: ParameterSet, numbers: Codes | None, seed: int) -> tuple[Decision, ...]:
         """Implement `euthymia.population.policy.Policy`."""
         del parameters, seed
         if numbers is None:
             raise TypeError("a trial has virtual patients")
         rows = np.searchsorted(self.keys, numbers)
-        found, before_h = [], -np.inf
-        for time_h in self.times_h:
-            session = self.plan.at(time_h)
-            slots = () if session is None else self.plan.slots[session]
-            decide = partial(self._decide, rows=rows, time_h=float(time_h), before_h=before_h)
-            found.append(Decision(float(time_h), slots, decide))
-            before_h = float(time_h)
-        return tuple(found)
+        return tuple(self._decision(float(time_h), rows) for time_h in self.times_h)
 
-    def _decide(self, state: Mapping[str, Array], *, rows: Any, time_h: float, before_h: float) -> Array:
-        return self.visit(time_h, before_h, state[SEVERITY], state[EXPOSURE], rows)
-
-    def visit(
-        self, time_h: float, before_h: float, severity_fraction: Array, exposure_h: Array, rows: Any
-    ) -> Array:
-        """Decide what happens at a visit; return what is given of its doses, (P,).
-
-        Parameters
-        ----------
-        time_h, before_h : float
-            Of this visit, and of the one before (-inf: there was none).
-        severity_fraction, exposure_h : array (P,)
-            Of the patients in ``rows``.
-        """
-        course, keys = self.course, self.keys[rows]
-        points = self._rated(self.scale, severity_fraction, time_h, keys)
-        self._note_events(time_h, exposure_h, rows, keys)
-        if np.isfinite(before_h):
-            self._leave(time_h, max(before_h, 0.0), rows, keys)
-        course.last_points[rows] = points
+    def _decision(self, time_h: float, rows: Codes) -> Decision:
         session = self.plan.at(time_h)
-        if session is None:
-            return np.ones(len(keys))
-        return self._give(session, time_h, severity_fraction, rows, keys)
+        slots = () if session is None else self.plan.slots[session]
+        return Decision(time_h, slots, partial(self._decide, time_h=time_h, rows=rows))
 
-    def _rated(self, scale: str, severity_fraction: Array, time_h: float, keys: Any) -> Array:
-        """Return totals as rated at a visit; the same as in the data of that visit."""
-        kind = find_scale(scale)
-        found = rate(
-            severity_fraction[:, None],
-            kind,
-            [time_h],
-            parameters=self.parameters,
-            numbers=keys,
-            seed=self.seed,
-        )[:, 0]
-        if abs(time_h) < SAME_TIME_H or scale not in self.course.baseline:
-            place = np.searchsorted(self.keys, keys)
-            self.course.baseline.setdefault(scale, np.full(len(self.keys), np.nan))[place] = found
-        return found
+    def _decide(self, state: Mapping[str, Array], *, time_h: float, rows: Codes) -> Array:
+        if self.symptoms:
+            self._note_events(time_h, state[EXPOSURE], rows)
+        stop = np.flatnonzero(np.abs(self.stops_h - time_h) < SAME_TIME_H)
+        if not len(stop):
+            return np.ones(len(rows))
+        return self._visit(int(stop[0]), state[SEVERITY], state[EFFECT], rows)
 
-    def _draw(self, what: str, time_h: float, keys: Any) -> Array:
-        return uniforms(
-            seed=self.seed, purpose="conduct", field=what, patients=keys, occasion=occasion_of(time_h)
-        )
-
-    def _note_events(self, time_h: float, exposure_h: Array, rows: Any, keys: Any) -> None:
-        """Note who had an event in the session before, by the chance that its exposure gave."""
-        before = np.flatnonzero(self.plan.start_h < time_h - SAME_TIME_H)
-        if not len(before) or not self.hazards_per_h:
-            return
-        session = int(before[-1])
-        start_h = float(self.plan.start_h[session])
-        found = np.zeros(len(keys), dtype=bool)
-        for event, hazard in self.hazards_per_h.items():
-            found |= event_draws(event, start_h, keys, self.seed) < -np.expm1(-hazard * exposure_h)
-        self.course.had_event[rows, session] = found
-
-    def _leave(self, time_h: float, before_h: float, rows: Any, keys: Any) -> None:
-        """Let people leave between two visits; they do so at the second, before it takes place."""
-        dropout, course = self.conduct.dropout, self.course
-        if not dropout.share or time_h <= before_h:
-            return
-        hazard = -np.log1p(-dropout.share) / dropout.by
-        worse = np.nan_to_num(course.last_points[rows] - self.mean_points) / 10.0
-        rate_per_h = hazard * dropout.per_10_points**worse
-        before = np.flatnonzero(self.plan.start_h < time_h - SAME_TIME_H)
-        if len(before):
-            rate_per_h = rate_per_h * np.where(
-                course.had_event[rows, int(before[-1])], dropout.after_event, 1.0
-            )
-        goes = self._draw("dropout", time_h, keys) < -np.expm1(-rate_per_h * (time_h - before_h))
-        left = course.left_h[rows]
-        course.left_h[rows] = np.where(goes & np.isinf(left), time_h, left)
-
-    def _give(self, session: int, time_h: float, severity_fraction: Array, rows: Any, keys: Any) -> Array:
-        """Return what is given of the doses of a session."""
-        course = self.course
-        missed = self._draw("missed session", time_h, keys) < self.conduct.missed_session
-        held = self._held(time_h, keys) & ~missed
-        course.was_missed[rows, session], course.was_held[rows, session] = missed, held
-        level = self._level(session, time_h, severity_fraction, rows, keys)
-        is_given = ~missed & ~held & np.isinf(course.left_h[rows])
-        if self.rescue is not None and time_h >= self.rescue.start - SAME_TIME_H:
-            is_given &= self._needs_rescue(time_h, severity_fraction, rows, keys)
-        course.level[rows, session] = np.where(is_given, level, 0.0)
-        return course.level[rows, session]
-
-    def _held(self, time_h: float, keys: Any) -> Flags:
-        """Return whose pressure before the session is at or above a threshold."""
-        hold = self.conduct.hold
-        limits = {"systolic_rise_mmHg": hold.systolic_mmHg, "diastolic_rise_mmHg": hold.diastolic_mmHg}
-        found = np.zeros(len(keys), dtype=bool)
-        for name, limit in limits.items():
-            if limit is not None:
-                rise = np.zeros((len(keys), 1))
-                who: dict[str, Any] = {"parameters": self.parameters, "numbers": keys, "seed": self.seed}
-                found |= observe(name, rise, [time_h], **who)[:, 0] >= limit
-        return found
-
-    def _level(self, session: int, time_h: float, severity_fraction: Array, rows: Any, keys: Any) -> Array:
-        """Return the ratio to the planned dose: a level above the last session's while it is asked for."""
-        flexible, course = self.flexible, self.course
-        if flexible is None:
-            return np.ones(len(keys))
-        levels = np.array(flexible.levels)
-        place = np.zeros(len(keys), dtype=int)
-        given = course.level[rows, :session]
-        for earlier in range(session):  # what was not given leaves the level where it was
-            was = given[:, earlier]
-            place = np.where(was > 0, np.abs(levels - was[:, None]).argmin(axis=1), place)
-        is_time = session > 0 and time_h >= flexible.start - SAME_TIME_H
-        if is_time and (flexible.until is None or time_h <= flexible.until + SAME_TIME_H):
-            is_well = self._is_well(flexible, time_h, severity_fraction, rows, keys)
-            had_event = course.had_event[rows, session - 1] & bool(flexible.down_after)
-            place = np.clip(place + np.where(had_event, -1, np.where(is_well, 0, 1)), 0, len(levels) - 1)
-        return levels[place]
-
-    def _is_well(
-        self, flexible: Flexible, time_h: float, severity_fraction: Array, rows: Any, keys: Any
-    ) -> Flags:
-        if flexible.up_unless == "never":
-            return np.zeros(len(keys), dtype=bool)
-        points = self._rated(flexible.scale, severity_fraction, time_h, keys)
-        if flexible.up_unless == "remission":
-            return points <= flexible.at_most
-        before = self.course.baseline[flexible.scale][rows]
-        return response(before, points[:, None], flexible.scale)[:, 0]
-
-    def _needs_rescue(self, time_h: float, severity_fraction: Array, rows: Any, keys: Any) -> Flags:
-        rule = relapse_rules()[self.rescue.rule] if self.rescue else relapse_rules()["response lost"]
-        points = self._rated(rule.scale, severity_fraction, time_h, keys)
-        if rule.is_lost_response:
-            before = self.course.baseline[rule.scale][rows]
-            return ~response(before, points[:, None], rule.scale)[:, 0]
-        return points >= rule.at_least_points
-
-    def afterwards(self, times_h: Array, severity_fraction: Array) -> None:
+    def afterwards(self, severity_fraction: Array) -> None:
         """Apply the rules to a course that they cannot change: an arm without ketamine.
 
         Parameters
         ----------
-        times_h : array (T,)
-            Those of ``times_h``.
         severity_fraction : array (P, T)
+            At ``stops_h``.
         """
-        rows, before_h = np.arange(len(self.keys)), -np.inf
-        nothing = np.zeros(len(self.keys))
-        for place, time_h in enumerate(times_h):
-            self.visit(float(time_h), before_h, severity_fraction[:, place], nothing, rows)
-            before_h = float(time_h)
+        rows, nothing = np.arange(len(self.keys)), np.zeros(len(self.keys))
+        for stop in range(len(self.stops_h)):
+            self._visit(stop, severity_fraction[:, stop], nothing, rows)
+
+    def _visit(self, stop: int, severity_fraction: Array, effect_fraction: Array, rows: Codes) -> Array:
+        """Decide what happens at one of ``stops_h``; return what is given of its doses, (P,)."""
+        course, time_h = self.course, float(self.stops_h[stop])
+        course.points[rows, stop] = self._rated(self.scale, severity_fraction, time_h, rows)
+        if abs(time_h) < SAME_TIME_H:
+            for scale, before in course.baseline.items():
+                before[rows] = self._rated(scale, severity_fraction, time_h, rows)
+        self._leave(stop, rows)
+        session = self.plan.at(time_h)
+        if session is None:
+            return np.ones(len(rows))
+        comes = self._come(session, time_h, severity_fraction, rows)
+        held = self._held(session, time_h, effect_fraction, comes, rows)
+        return self._give(session, time_h, severity_fraction, comes & ~held, rows)
+
+    def _rated(self, scale: str, severity_fraction: Array, time_h: float, rows: Codes) -> Array:
+        """Return totals as rated at a visit; the same as in the data of that visit."""
+        who: dict[str, Any] = {"parameters": self.parameters, "numbers": self.keys[rows], "seed": self.seed}
+        return rate(severity_fraction[:, None], scale, [time_h], **who)[:, 0]
+
+    def _draw(self, what: str, time_h: float, rows: Codes) -> Array:
+        return conduct_draws(what, time_h, self.keys[rows], self.seed)
+
+    def _note_events(self, time_h: float, exposure_h: Array, rows: Codes) -> None:
+        """Note who has had an event, by the chance that the exposure of a session gave, when it is over."""
+        known = {name: value if np.ndim(value) == 0 else value[rows] for name, value in self.person.items()}
+        own = record(discomfort.Parameters, "discomfort", known)
+        for session in np.flatnonzero(np.abs(self.ends_h - time_h) < SAME_TIME_H):
+            start_h, prepared = float(self.plan.start_h[session]), self.preparation_fraction[session]
+            inputs = discomfort.Inputs(0.0, prepared)
+            chances = discomfort.outputs(NUMPY, discomfort.State(exposure_h), inputs, own)._asdict()
+            for name, noted in self.course.had_event.items():
+                draws = event_draws(name, start_h, self.keys[rows], self.seed)
+                took_place = self.course.level[rows, session] > 0
+                noted[rows, session] = took_place & (draws < chances[f"{name}_probability"])
+
+    def _had_event(self, events: Sequence[str], session: int, time_h: float, rows: Codes) -> Flags:
+        """Return who is known to have had one of some events in a session."""
+        found = np.zeros(len(rows), dtype=bool)
+        if session < 0 or self.ends_h[session] > time_h:
+            return found
+        for name in events:
+            found |= self.course.had_event[name][rows, session]
+        return found
+
+    def _leave(self, stop: int, rows: Codes) -> None:
+        """Let people leave between two stops; they do so at the second, before it takes place."""
+        dropout, course = self.conduct.dropout, self.course
+        time_h = float(self.stops_h[stop])
+        length_h = time_h - max(float(self.stops_h[stop - 1]), 0.0) if stop else 0.0
+        goes = np.zeros(len(rows), dtype=bool)
+        if dropout.share and length_h > 0.0:
+            worse = (course.points[rows, stop - 1] - self.mean_points) / 10.0
+            rate_per_h = -np.log1p(-dropout.share) / dropout.by * dropout.per_10_points**worse
+            if dropout.after_event != 1.0:
+                last = int(np.searchsorted(self.plan.start_h, time_h - SAME_TIME_H)) - 1
+                had_event = self._had_event(dropout.events, last, time_h, rows)
+                rate_per_h = np.where(had_event, rate_per_h * dropout.after_event, rate_per_h)
+            goes = self._draw("dropout", time_h, rows) < -np.expm1(-rate_per_h * length_h)
+        left = course.left_h[rows]
+        course.left_h[rows] = np.where(left < time_h, left, np.where(goes, time_h, np.inf))
+
+    def _come(self, session: int, time_h: float, severity_fraction: Array, rows: Codes) -> Flags:
+        """Return who comes to a session: who is still there, needs it, and does not miss it."""
+        comes = np.isinf(self.course.left_h[rows])
+        if self.rescue is not None and time_h >= self.rescue.start - SAME_TIME_H:
+            comes &= self._needs_rescue(self.rescue, time_h, severity_fraction, rows)
+        missed = comes & (self._draw("missed session", time_h, rows) < self.conduct.missed_session)
+        self.course.was_missed[rows, session] = missed
+        return comes & ~missed
+
+    def _held(self, session: int, time_h: float, effect_fraction: Array, comes: Flags, rows: Codes) -> Flags:
+        """Return whose pressure before the session is at or above a threshold."""
+        found = np.zeros(len(rows), dtype=bool)
+        who: dict[str, Any] = {"parameters": self.parameters, "numbers": self.keys[rows], "seed": self.seed}
+        for name, limit in self.limits.items():
+            largest = np.asarray(self.person[f"cardiovascular.largest_{RISES[name]}"])
+            rise = (largest if largest.ndim == 0 else largest[rows]) * effect_fraction
+            read = observe(RISES[name], rise[:, None], [time_h], **who)[:, 0]
+            self.course.pressure[name][rows, session] = np.where(comes, read, np.nan)
+            found |= comes & (read >= limit)
+        self.course.was_held[rows, session] = found
+        return found
+
+    def _give(
+        self, session: int, time_h: float, severity_fraction: Array, is_given: Flags, rows: Codes
+    ) -> Array:
+        """Return what is given of the planned dose: on levels, a step up while it is asked for."""
+        course, flexible = self.course, self.flexible
+        if flexible is None:
+            course.level[rows, session] = is_given
+            return course.level[rows, session]
+        before = course.step[rows, session - 1] if session else np.zeros(len(rows), dtype=np.int64)
+        step = before
+        is_time = session > 0 and time_h >= flexible.start - SAME_TIME_H
+        if is_time and (flexible.until is None or time_h <= flexible.until + SAME_TIME_H):
+            is_well = self._is_well(flexible, time_h, severity_fraction, rows)
+            had_event = self._had_event(flexible.down_after, session - 1, time_h, rows)
+            change = np.where(had_event, -1, np.where(is_well, 0, 1))
+            step = np.clip(before + change, 0, len(flexible.levels) - 1)
+        # what is not given leaves the level where it was
+        course.step[rows, session] = np.where(is_given, step, before)
+        course.level[rows, session] = np.where(is_given, np.asarray(flexible.levels)[step], 0.0)
+        return course.level[rows, session]
+
+    def _is_well(self, flexible: Flexible, time_h: float, severity_fraction: Array, rows: Codes) -> Flags:
+        if flexible.up_unless == "never":
+            return np.zeros(len(rows), dtype=bool)
+        points = self._rated(flexible.scale, severity_fraction, time_h, rows)
+        if flexible.up_unless == "remission":
+            return remission(points, flexible.at_most)
+        return response(self.course.baseline[flexible.scale][rows], points[:, None], flexible.scale)[:, 0]
+
+    def _needs_rescue(self, rescue: Rescue, time_h: float, severity_fraction: Array, rows: Codes) -> Flags:
+        rule = relapse_rules()[rescue.rule]
+        points = self._rated(rule.scale, severity_fraction, time_h, rows)
+        if rule.is_lost_response:
+            return ~response(self.course.baseline[rule.scale][rows], points[:, None], rule.scale)[:, 0]
+        return points >= rule.at_least_points
 
 
-def event_draws(event: str, start_h: float, keys: Any, seed: int) -> Array:
+def apart(times_h: Array) -> Array:
+    """Return times in order, those at one time once."""
+    times = np.sort(times_h)
+    return times[np.append(np.ones(1, dtype=bool), np.diff(times) > SAME_TIME_H)[: len(times)]]
+
+
+def conduct_draws(what: str, time_h: float, keys: Codes, seed: int) -> Array:
+    """Return the uniform draw that decides on something at a visit, (P,)."""
+    return uniforms(seed=seed, purpose="conduct", field=what, patients=keys, occasion=occasion_of(time_h))
+
+
+def event_draws(event: str, start_h: float, keys: Codes, seed: int) -> Array:
     """Return the uniform draw that decides on a symptom of a session, (P,)."""
     return uniforms(
         seed=seed, purpose="adverse event", field=event, patients=keys, occasion=occasion_of(start_h)

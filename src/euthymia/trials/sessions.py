@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.order import Order
 from euthymia.dosing.regimen import Regimen
-from euthymia.model.concentrations import session_starts_h
-from euthymia.model.pk import Given
 from euthymia.population.request import is_ketamine_dose
 from euthymia.population.surroundings import visits_of
 from euthymia.tables import read_text
@@ -62,33 +60,36 @@ class Plan:
 
 def sessions_of(regimen: Regimen) -> Plan:
     """Return the sessions of a regimen."""
-    starts = np.array(visits_of(regimen))
-    doses = [dose for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
-    first = np.array(session_starts_h([Given(dose) for dose in doses])) if doses else np.zeros(0)
-    begun = [float(first[np.searchsorted(first, dose.start_h + 1e-9) - 1]) for dose in doses]
+    starts = np.array(visits_of(regimen), float)
+    begun = [_session_of(starts, dose.start_h) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
     return Plan(
         start_h=starts,
         slots=tuple(
-            tuple(slot for slot, time_h in enumerate(begun) if abs(time_h - start) < 1e-6) for start in starts
+            tuple(slot for slot, place in enumerate(begun) if place == session)
+            for session in range(len(starts))
         ),
     )
+
+
+def _session_of(starts_h: Array, time_h: float) -> int:
+    """Return the place of the last session that has started at a time; -1 where none has."""
+    return int(np.searchsorted(starts_h, time_h + 1e-9)) - 1
 
 
 def planned_mg(regimen: Regimen, plan: Plan, weight_kg: Array) -> Array:
     """Return the base that is planned for each session, mg, (P, S); of inert stand-ins 0."""
     found = np.zeros((len(weight_kg), len(plan.start_h)))
     for start_h, item in regimen.items:
-        if not isinstance(item, Order) or not (mass := find_drug(item.drug).molar_mass_g_per_mol):
+        if not isinstance(item, Order) or find_drug(item.drug).drug_class not in WITH_AMOUNT:
             continue
+        mass = find_drug(item.drug).molar_mass_g_per_mol or 0.0
         for dose in item.doses(start_h, weight_kg):
-            place = np.searchsorted(plan.start_h, start_h + 1e-9) - 1
-            if place >= 0 and _is_given_in_sessions(item.drug):
-                found[:, place] += np.asarray(dose.amount_umol) * mass / 1000.0
+            found[:, _session_of(plan.start_h, start_h)] += np.asarray(dose.amount_umol) * mass / 1000.0
     return found
 
 
-def _is_given_in_sessions(drug: str) -> bool:
-    return find_drug(drug).drug_class in ("ketamine", "benzodiazepine")
+WITH_AMOUNT = ("ketamine", "benzodiazepine")
+"""Classes of drug whose amount is noted in sessions; what stands in for them has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +133,12 @@ def has_event(rule: EventRule, readings: Mapping[str, Array]) -> NDArray[np.bool
     high = [(readings[name] > limit).any(axis=-1) for name, limit in rule.above.items()]
     low = [(readings[name] < limit).any(axis=-1) for name, limit in rule.below.items()]
     return np.logical_or.reduce([*high, *low])
+
+
+def session_ends_h(starts_h: Array) -> Array:
+    """Return when it is known what a session brought, (S,): half a day later, or before the next."""
+    following = np.append(starts_h[1:], np.inf)[: len(starts_h)] - 1e-3
+    return np.minimum(starts_h + SESSION_END_H, following)
 
 
 def read_times_h(starts_h: Sequence[float] | Array) -> Array:
