@@ -29,8 +29,8 @@ CONTRASTS = ("difference", "hazard ratio", "risk difference", "odds ratio", "sta
 class Summary:
     """One estimate over replicates: mean and 5 to 95 %; with one replicate its own value and interval.
 
-    ``significant`` is the share of replicates with p < alpha, NaN where there is no p; ``count`` is how many
-    replicates have a value, of ``replicates``.
+    ``significant`` is the share with p < alpha of the ``tested`` replicates that have a p, NaN where none has;
+    ``count`` is how many replicates have a value, of ``replicates``.
     """
 
     endpoint: str
@@ -42,6 +42,7 @@ class Summary:
     low: float
     high: float
     significant: float
+    tested: int
     p: float
     n: float
     count: int
@@ -138,6 +139,7 @@ def _summary(result: TrialResult, group: list) -> Summary:
         low=low,
         high=high,
         significant=float((known < result.protocol.alpha).mean()) if len(known) else float("nan"),
+        tested=len(known),
         p=float(p[0]),
         n=float(np.mean([one.n for one in group])),
         count=int(np.isfinite(sizes).sum()),

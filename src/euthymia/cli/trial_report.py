@@ -22,11 +22,9 @@ from euthymia.plots.contrasts import Contrast, forest_figure
 from euthymia.plots.power import PowerLine, power_figure
 from euthymia.trials.published import Observed, ReplicationRow
 from euthymia.trials.records import PowerCurve, TrialResult
+from euthymia.trials.replicate import UNCALIBRATED
 
-UNCALIBRATED = (
-    "Not calibrated: no posterior stands behind these numbers. Parameters are published, prior or assumed "
-    "values, and sizes of effects may be far off. Read how things work, not what will happen."
-)
+PROGRAM = "euthymia"
 TARGET = 0.8
 """Power that is marked."""
 CLOSED = "closed"
@@ -42,7 +40,7 @@ def trial_report(result: TrialResult, *, command: Sequence[str], observed: Obser
         ``provenance`` may hold ``version``, ``sources`` (keys of the bibliography), ``posterior``, ``engine``
         and ``overrides``.
     command : sequence of str
-        What was run, the program first.
+        What was run, with the program's name before it or without.
     observed : Observed, optional
         What is published and open; ``closed`` says why where it is not.
     """
@@ -69,13 +67,14 @@ def trial_report(result: TrialResult, *, command: Sequence[str], observed: Obser
         sources=_sources(result, one.observed),
         footer=footer(result.provenance, command, seed=result.seed, parameters=result.parameters),
         library=library(),
-        warnings=[*uncalibrated(result.provenance), *dict.fromkeys(result.warnings)],
+        warnings=_warnings(result.provenance, result.warnings),
     )
 
 
-def uncalibrated(provenance: Mapping[str, object]) -> list[str]:
-    """Return the warning that no posterior stands behind a result, or nothing where one does."""
-    return [] if provenance.get("posterior") not in (None, "", "prior") else [UNCALIBRATED]
+def _warnings(provenance: Mapping[str, object], said: Sequence[str]) -> list[str]:
+    """Return what was said of a result, each once; first that it has no posterior, where so."""
+    is_calibrated = provenance.get("posterior") not in (None, "", "prior")
+    return list(dict.fromkeys([*(() if is_calibrated else (UNCALIBRATED,)), *said]))
 
 
 def _protocol_section(result: TrialResult) -> Section:
@@ -120,10 +119,11 @@ def footer(
         "".join(f" {name}={value}" for name, value in changed.items()) if isinstance(changed, Mapping) else ""
     )
     engine = f" · engine {provenance['engine']}" if provenance.get("engine") else ""
+    program = () if list(command[:1]) == [PROGRAM] else (PROGRAM,)
     named = f" · parameters {parameters}" if parameters else ""
     return [
         f"Euthymia {provenance.get('version', version('euthymia'))} · seed {seed}{named}{overrides}{engine}.",
-        f"Run again: {shlex.join(command)}",
+        f"Run again: {shlex.join([*program, *command])}",
         NOT_A_DEVICE,
     ]
 
@@ -197,7 +197,7 @@ def power_report(
         sources=known_sources([str(key) for key in _listed(made)]),
         footer=footer(made, command, seed=seed, parameters=parameters),
         library=library(),
-        warnings=[*uncalibrated(made), *dict.fromkeys(warnings)],
+        warnings=_warnings(made, warnings),
     )
 
 
@@ -282,7 +282,7 @@ def replication_report(
         sources=known_sources([*(row.source for row in rows), *map(str, _listed(made))]),
         footer=footer(made, command, seed=seed, parameters=parameters),
         library=library(),
-        warnings=[*uncalibrated(made), *dict.fromkeys(warnings)],
+        warnings=_warnings(made, warnings),
     )
 
 

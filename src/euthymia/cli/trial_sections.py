@@ -253,7 +253,7 @@ def _contrast_panel(one: Shown, contrast: Summary) -> tuple[str, str]:
     if contrast.count < 2:
         return head, absent(f"An estimate in {contrast.count} of {one.count} replicates only.")
     if contrast.reference and np.isfinite(contrast.significant):
-        low, high = numbers.share_interval(contrast.significant * contrast.count, contrast.count)
+        low, high = numbers.share_interval(contrast.significant * contrast.tested, contrast.tested)
         head += f": power {percent(contrast.significant)} ({percent(low)} to {percent(high)})"
     if contrast.count < one.count:
         head += f", {one.count - contrast.count} replicates without an estimate"

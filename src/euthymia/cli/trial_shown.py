@@ -9,7 +9,7 @@ import numpy as np
 
 from euthymia.cli import trial_numbers as numbers
 from euthymia.cli.show import significant
-from euthymia.cli.trial_numbers import Summary
+from euthymia.cli.trial_numbers import RATIO_MEASURES, Summary
 from euthymia.plots.arms import ArmStyle, absent, arm_styles, key_html, panels_html
 from euthymia.trials.design import Endpoint
 from euthymia.trials.published import Observed, ObservedEstimate
@@ -24,6 +24,8 @@ UNITS = {
     "paired difference": "points",
 }
 SHARES = ("share", "risk difference")
+SMALLEST = 0.001
+"""Ratio below which only that is said; one over it above."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +118,8 @@ def sized(measure: str, value: float) -> str:
         return f"{100.0 * value:+.0f} %"
     if measure in ("difference", "paired difference"):
         return f"{value:+.1f}"
+    if measure in RATIO_MEASURES and not SMALLEST <= value <= 1.0 / SMALLEST:
+        return f"< {SMALLEST:g}" if value < 1.0 else f"> {1.0 / SMALLEST:g}"
     if measure == "standardised difference":
         return f"{value:+.2f}"
     return f"{value:.1f}" if measure in ("mean", "SD", "median days") else significant(value)

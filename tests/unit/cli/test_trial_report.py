@@ -132,6 +132,14 @@ def test_replicates_without_an_estimate_are_counted_and_left_out():
     assert found.significant == 1.0
 
 
+def test_power_counts_tests_also_where_there_is_no_size():
+    result = with_estimates(*(estimate(NAN, p=0.01), estimate(NAN, p=0.5), estimate(-1.0, p=NAN)))
+
+    (found,) = numbers.summaries(result)
+
+    assert (found.significant, found.tested, found.count) == (0.5, 2, 1)
+
+
 def test_one_replicate_has_the_interval_of_its_own_analysis():
     (found,) = numbers.summaries(with_estimates(estimate(-5.0, p=0.03)))
 
@@ -351,6 +359,13 @@ def test_labels_from_a_file_cannot_break_out_of_the_page():
     assert "</script><i>" not in body
 
 
+@pytest.mark.parametrize("command", [["trial", "run", "x.yaml"], ["euthymia", "trial", "run", "x.yaml"]])
+def test_page_says_what_to_run_to_make_it_again(command: list[str]):
+    text = words(trial_report(simulated(DESIGNS["parallel"], count=1), command=command))
+
+    assert "Run again: euthymia trial run x.yaml" in text
+
+
 def test_a_posterior_takes_the_warning_away():
     result = simulated(DESIGNS["parallel"], count=1, provenance={"posterior": "sha256:0", "version": "9.9"})
 
@@ -373,6 +388,8 @@ def test_the_same_result_gives_the_same_bytes():
         ("risk difference", 0.256, "+26 %"),
         ("difference", -4.26, "-4.3"),
         ("hazard ratio", 0.4567, "0.457"),
+        ("hazard ratio", 2e-9, "< 0.001"),
+        ("odds ratio", 1e300, "> 1000"),
         ("median days", 21.0, "21.0"),
         ("share", NAN, "–"),
     ],
