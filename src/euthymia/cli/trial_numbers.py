@@ -29,7 +29,7 @@ CONTRASTS = ("difference", "hazard ratio", "risk difference", "odds ratio", "sta
 class Summary:
     """One estimate over replicates: mean and 5 to 95 %; with one replicate its own value and interval.
 
-    ``significant`` is the share with p < alpha of the ``tested`` replicates that have a p, NaN where none has;
+    ``significant`` is the share with p < alpha of the ``tested`` replicates that have a p, NaN if none has;
     ``count`` is how many replicates have a value, of ``replicates``.
     """
 
