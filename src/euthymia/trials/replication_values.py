@@ -107,7 +107,8 @@ def quantity_of(cohort: Cohort | Sequence[Cohort], run: ReplicationRun) -> float
 
 def _table(cohorts: Sequence[Cohort], run: ReplicationRun) -> _Table:
     parts = [_part(stretch, run) for cohort in cohorts for stretch in stretches(cohort)]
-    if any(len(one.days) != len(parts[0].days) or (one.days != parts[0].days).any() for one in parts):
+    first = parts[0].days
+    if any(one.days.shape != first.shape or not np.allclose(one.days, first) for one in parts):
         message = f"Row {run.row_id}{run.part} pools protocols whose visits differ."
         raise InvalidInputError(message)
     return _Table(
@@ -115,7 +116,7 @@ def _table(cohorts: Sequence[Cohort], run: ReplicationRun) -> _Table:
         code=np.concatenate([one.code for one in parts]),
         before=np.concatenate([one.before for one in parts]),
         start=np.concatenate([one.start for one in parts]),
-        days=parts[0].days,
+        days=first,
         totals=np.concatenate([one.totals for one in parts]),
     )
 
