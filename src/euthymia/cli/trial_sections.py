@@ -38,7 +38,7 @@ def summary_section(one: Shown) -> Section:
     """Return what was simulated: the design in words, the arms, the primary result on cards."""
     protocol = one.result.protocol
     crossover = protocol.crossover
-    people = f"{protocol.size} virtual patients in each of {_replicates(one.count)}, seed {one.result.seed}"
+    people = f"{protocol.size} virtual patients in {_replicates(one.count)}, seed {one.result.seed}"
     texts = [
         f"{DESIGNS[protocol.design]}; {people}, parameters {one.result.parameters}. Everything on this page "
         "is simulated" + (", except what is marked as published." if _has_open(one) else "."),
@@ -71,7 +71,7 @@ def _meaning(setting: str) -> str:
 
 
 def _replicates(count: int) -> str:
-    return "one replicate" if count == 1 else f"{count} replicates"
+    return "one replicate" if count == 1 else f"each of {count} replicates"
 
 
 def _days(time_h: float) -> str:
