@@ -359,9 +359,15 @@ def _median_days(table: _Table) -> float:
 
 
 def _hazard_ratio(table: _Table) -> float:
+    """Return the ratio of hazards; 0 or infinite where only one of the arms had an event."""
     both = table.only((table.code == OURS) | (table.code == REFERENCE))
+    if not len(both.code):
+        return NAN
+    days, has_event = _followed(both)
+    had = {code: bool(has_event[both.code == code].any()) for code in (OURS, REFERENCE)}
+    if not all(had.values()):
+        return 0.0 if had[REFERENCE] else float("inf") if had[OURS] else NAN
     try:
-        days, has_event = _followed(both)
         return float(np.ravel(cox(days, has_event, both.code, control=REFERENCE).hazard_ratio.value)[0])
     except (RunFailedError, InvalidInputError):
         return NAN

@@ -467,6 +467,14 @@ def test_time_to_response_is_to_the_first_visit_with_one():
     assert turned == pytest.approx(1.0 / found, rel=1e-5)
 
 
+def test_a_hazard_ratio_is_at_its_end_where_only_one_arm_had_an_event():
+    columns = {"reference": "control", "rule": "remission"}
+    assert _value("hazard_ratio", "day 7", at_most="11", **columns) == math.inf
+    turned = {"arm": "control", "reference": "drug", "rule": "remission"}
+    assert _value("hazard_ratio", "day 7", at_most="11", **turned) == 0.0
+    assert math.isnan(_value("hazard_ratio", "day 7", at_most="2", **columns))
+
+
 def test_the_last_dose_of_those_who_are_still_treated_counts():
     cohort = _cohort(
         given_mg=[[56, 84], [56, 56], [56, 84], [56, 0], [0, 0], [0, 0], [0, 0]],
