@@ -17,6 +17,7 @@ from euthymia.trials.analysis.estimate import (
     checked_level,
     estimate,
     failed,
+    quantile,
     ratio,
 )
 
@@ -107,13 +108,15 @@ def share(events: int, total: int, *, level: float = LEVEL) -> Share:
     >>> round(found.low, 4), round(found.high, 4)
     (0.2553, 0.3662)
     """
-    from statsmodels.stats.proportion import proportion_confint
-
     checked_level(level)
     count = _checked("events", Count(events, total))
-    low, high = proportion_confint(events, total, alpha=1.0 - level, method="wilson")
+    p, z = events / total, float(quantile(0.5 + level / 2.0, np.inf))
+    scale = 1.0 + z * z / total
+    centre = (p + z * z / (2.0 * total)) / scale
+    half = z * np.sqrt(p * (1.0 - p) / total + z * z / (4.0 * total * total)) / scale
     # rounding may leave the ends a few 1e-17 outside
-    return Share(value=events / total, low=max(0.0, float(low)), high=min(1.0, float(high)), count=count)
+    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return Share(value=p, low=low, high=high, count=count)
 
 
 def two_shares(arm: Count, control: Count, *, level: float = LEVEL) -> TwoShares:
@@ -139,13 +142,10 @@ def two_shares(arm: Count, control: Count, *, level: float = LEVEL) -> TwoShares
     Woolf (1955) Ann Hum Genet 19:251: odds ratio. Katz et al. (1978) Biometrics 34:469: risk ratio.
     Altman (1998) BMJ 317:1309, doi:10.1136/bmj.317.7168.1309: interval of the number needed to treat.
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
-
     one, none = share(*arm, level=level), share(*control, level=level)
     difference = one.value - none.value
-    low, high = confint_proportions_2indep(
-        *arm, *control, method="newcomb", compare="diff", alpha=1.0 - level
-    )
+    low = difference - np.hypot(one.value - one.low, none.high - none.value)
+    high = difference + np.hypot(one.high - one.value, none.value - none.low)
     variance = sum(part.value * (1.0 - part.value) / part.count.total for part in (one, none))
     gap = Interval(value=difference, low=float(low), high=float(high))
     return TwoShares(
