@@ -262,6 +262,7 @@ def _simulated(
         names |= dict.fromkeys(RISES.values())
         names |= dict.fromkeys(rule.variable for rule in event_rules().values() if rule.is_symptom)
     decided = policy if policy is not None and group.plan.gives_ketamine else None
+    population = given.protocol.population
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResultWarning)
         return simulate(
@@ -274,7 +275,10 @@ def _simulated(
             days=group.end_h / 24.0,
             variables=list(names),
             setting=group.setting,
-            life=Life(taken=tuple(Taken.create(text) for text in given.protocol.population.already_on)),
+            life=Life(
+                taken=tuple(Taken.create(text) for text in population.already_on),
+                has_events=population.life_events,
+            ),
             policy=decided,
             engine=engine,
             executor=executor,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
@@ -28,7 +29,7 @@ from euthymia.population.baseline import BaselineTable, check_table
 from euthymia.population.covariates import NUMBERS, Stated
 from euthymia.population.marginals import find_population
 from euthymia.population.outcomes import relapse_rules
-from euthymia.population.screening import MOOD, Entry, check_rule
+from euthymia.population.screening import MOOD, Entry
 from euthymia.population.settings import find_setting
 from euthymia.population.surroundings import Taken, midazolam_of, occupancy_of
 from euthymia.trials.sessions import event_rules, sessions_of
@@ -53,13 +54,23 @@ STABLE_VISITS = 4
 """Visits in a row, the last at the point of withdrawal, that make remission stable."""
 _LENGTH = re.compile(r"(-?\d+(?:\.\d+)?)\s*(min(?:ute)?s?|h(?:ours?)?|d(?:ays?)?|weeks?)")
 _DAY = re.compile(r"(day|week)\s*(-?\d+(?:\.\d+)?)")
-_STRATUM = re.compile(r"([A-Za-z][A-Za-z_0-9-]*)\s*(>=|<=|<|>|==)\s*(-?\d+(?:\.\d+)?)")
+_STRATUM = re.compile(r"([A-Za-z][A-Za-z_0-9 -]*?)\s*(>=|<=|<|>|==)\s*(-?\d+(?:\.\d+)?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
 def _refuse(problem: str) -> NoReturn:
     """Raise what pydantic turns into a problem of a field."""
     raise ValueError(problem)
+
+
+@contextmanager
+def _about(field: str) -> Iterator[None]:
+    """Say which field a refusal is about."""
+    try:
+        yield
+    except InvalidInputError as error:
+        message = f"{field}: {str(error).splitlines()[0]}"
+        raise ValueError(message) from None
 
 
 def _refuse_all(problems: Iterable[str]) -> None:
@@ -182,12 +193,16 @@ class Population(Part):
     screening: TimeH = -168.0
     already_on: tuple[str, ...] = ()
     """Antidepressants taken for months, ``escitalopram 10 mg``."""
+    life_events: bool = False
+    """Whether stressful events arrive by chance; relapse after treatment mostly follows them."""
 
     @model_validator(mode="after")
     def _known(self) -> Population:
-        find_population(self.name)
-        for text in self.already_on:
-            Taken.create(text)
+        with _about("name"):
+            find_population(self.name)
+        with _about("already_on"):
+            for text in self.already_on:
+                Taken.create(text)
         if self.screening >= 0:
             _refuse("screening: must lie before day 0")
         _refuse_all(_problems_of_baseline(self))
@@ -254,14 +269,21 @@ def _problems_of_baseline(population: Population) -> Iterator[str]:
             yield f"{where}: {unknown('row of a baseline table', name, (*scales(), *NUMBERS, *SHARES))}"
         elif (one.share is not None) != (name in SHARES):
             yield f"{where}: must give {'share' if name in SHARES else 'mean, sd, low or high'!r}"
+        else:
+            yield from _impossible(population, name)
+
+
+def _impossible(population: Population, name: str) -> Iterator[str]:
+    """Yield why no people at all can have a row of a baseline table, whatever the model."""
+    one = population.baseline[name]
     try:
-        if population.rule is not None:
-            check_rule(population.rule)
-        for table in population.tables:
+        if name in scales():
+            table = BaselineTable(mean_points=one.mean or 0.0, sd_points=one.sd or 0.0, scale=name)
             check_table(table, population.mood_rule)
-        _ = population.covariates
+        elif name not in SHARES:
+            Stated.create(mean=one.mean, sd=one.sd, low=one.low, high=one.high)
     except InvalidInputError as error:
-        yield f"baseline: {error}"
+        yield f"baseline.{name}: {error}"
 
 
 class Arm(Part):
@@ -278,9 +300,11 @@ class Arm(Part):
     def _readable(self) -> Arm:
         if ("{dose}" in self.regimen) != (self.dose is not None):
             _refuse("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
-        find_setting(self.setting)
-        midazolam_of(self.plan, np.array([70.0]))  # what has no kinetics or no daily dose is said here
-        occupancy_of(self.plan)
+        with _about("setting"):
+            find_setting(self.setting)
+        with _about("regimen"):
+            midazolam_of(self.plan, np.array([70.0]))  # what has no kinetics or no daily dose is said here
+            occupancy_of(self.plan)
         return self
 
     @property
@@ -429,9 +453,15 @@ def stratum(text: str) -> tuple[str, str, float]:
     found = _STRATUM.fullmatch(text.strip())
     if found is None:
         _refuse(f"must compare a field with a number, 'age_years >= 65', not {text!r}")
-    if found[1] not in (*STRATA, *scales()):
-        raise unknown("field of a stratum", found[1], (*STRATA, *scales()))
-    return found[1], found[2], float(found[3])
+    name = found[1] if found[1] in STRATA else _scale_of_stratum(found[1])
+    return name, found[2], float(found[3])
+
+
+def _scale_of_stratum(name: str) -> str:
+    try:
+        return find_scale(name).name
+    except InvalidInputError:
+        raise unknown("field of a stratum", name, (*STRATA, *scales())) from None
 
 
 class Crossover(Part):
@@ -600,8 +630,8 @@ class Protocol(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
-        if self.study is not None:
-            find_study(self.study)
+        with _about("study"):
+            _ = self.study and find_study(self.study)
         _refuse_all(_problems(self))
         return self
 
@@ -796,8 +826,10 @@ def _problems_of_conduct(protocol: Protocol) -> Iterator[str]:
     spans += [(f"conduct.rescue.{name}", name, one.start, np.inf) for name, one in conduct.rescue.items()]
     for where, name, start_h, end_h in spans:
         groups = _groups_of(protocol)
-        if name not in groups:
-            yield f"{where}: must be one of {', '.join(groups)}"
+        if not groups:
+            yield f"{where}: not in a crossover, whose sessions are not decided on"
+        elif name not in groups:
+            yield f"{where}: no such arm; arms are {', '.join(groups)}"
         elif not _has_session(protocol, name, start_h, end_h):
             yield f"{where}: no session of {name} starts between {time_text(start_h)} and its end"
 
@@ -814,5 +846,21 @@ def _has_session(protocol: Protocol, arm: str, start_h: float, end_h: float) -> 
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a protocol file; times are written as text."""
-    return Protocol.model_json_schema(mode="validation", by_alias=True)
+    """Return the JSON Schema of a protocol file: times are text, and what an include may give can be absent."""
+    schema = Protocol.model_json_schema(mode="validation", by_alias=True)
+    _write_defaults(schema)
+    name = {"type": "string"}
+    schema["properties"]["include"] = {"anyOf": [name, {"type": "array", "items": name}]}
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["include"]}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _write_defaults(schema: Any) -> None:
+    """Write defaults that are times as people do, and leave out those that repeat a part's own, in place."""
+    for one in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _write_defaults(one)
+    default = schema.get("default") if isinstance(schema, dict) else None
+    if isinstance(default, float) and schema.get("type") == "string":
+        schema["default"] = time_text(default)
+    elif isinstance(default, dict):
+        del schema["default"]
