@@ -158,13 +158,15 @@ def ancova_replicates(
     contrast = np.eye(len(codes))[codes != control] - np.eye(len(codes))[codes == control]
     differences = fit.estimate(contrast, level)
     count = np.broadcast_to(is_in_arm.sum(axis=-2), (len(outcome), len(codes)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies
+        effect_size = differences.value / _pooled_sd(outcome, is_in_arm)[:, None]
     return Ancova(
         codes=codes,
         others=codes[codes != control],
         count=count,
         mean=fit.estimate(np.eye(len(codes)), level),
         contrast=differences,
-        effect_size=differences.value / _pooled_sd(outcome, is_in_arm)[:, None],
+        effect_size=effect_size,
         residual_sd=np.sqrt(fit.variance),
     )
 
