@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,7 +52,10 @@ LONG_PATIENTS = 1500
 
 @app.command("list")
 def list_trials(json: options.Json = False) -> None:
-    """List the protocols that ship."""
+    """List the protocols that ship.
+
+    Example: euthymia trial list
+    """
     from euthymia.trials.protocols import load_protocol, protocol_names
 
     found = [load_protocol(name) for name in protocol_names()]
@@ -95,7 +99,10 @@ def show_trial(
     changes: Changes = None,
     json: Annotated[bool, typer.Option("--json", help="The protocol as JSON, defaults included.")] = False,
 ) -> None:
-    """Show a protocol: who takes part, what they are given, what is rated and compared, what is assumed."""
+    """Show a protocol: who takes part, what they are given, what is rated and compared, what is assumed.
+
+    Example: euthymia trial show fava-2018
+    """
     protocol, _ = _read(name, changes)
     if json:
         _dump(protocol.model_dump(mode="json", by_alias=True))
@@ -144,7 +151,10 @@ def show_trial(
 
 @app.command("check")
 def check_trial(name: Name, changes: Changes = None) -> None:
-    """Say whether a protocol can be run; every problem with its line."""
+    """Say whether a protocol can be run; every problem with its line.
+
+    Example: euthymia trial check my-trial.yaml
+    """
     protocol, _ = _read(name, changes)
     print(f"{protocol.id}: {protocol.design}, {protocol.size} patients, can be run.")
 
@@ -158,7 +168,10 @@ def init_trial(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
-    """Write a commented protocol to start from."""
+    """Write a commented protocol to start from.
+
+    Example: euthymia trial init my-trial.yaml
+    """
     from euthymia.files.writing import write_whole
     from euthymia.tables import read_text
     from euthymia.trials.protocols import SUFFIXES, load_protocol
@@ -176,7 +189,10 @@ def init_trial(
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of protocol files, for editors that check while one types."""
+    """Print the JSON Schema of protocol files, for editors that check while one types.
+
+    Example: euthymia trial schema
+    """
     from euthymia.trials.design import json_schema
 
     _dump(json_schema())
@@ -248,8 +264,10 @@ def run_trial(
         show.note(f"Wrote {out}", is_quiet=quiet)
     if report is not None:
         from euthymia.cli.trial_report import trial_report
+        from euthymia.trials.observed import observed_beside, source_keys
 
-        html = trial_report(result, command=context.obj)
+        cited = replace(result, provenance={**result.provenance, "sources": source_keys(protocol)})
+        html = trial_report(cited, command=context.obj, observed=observed_beside(protocol))
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {report}", is_quiet=quiet)
 
