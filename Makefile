@@ -7,7 +7,7 @@ export NO_MKDOCS_2_WARNING := 1
 MAKEFLAGS += --no-print-directory
 # Two installations into one environment at the same time would break it.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint bench docs serve-docs constraints clean
+.PHONY: help demo test test-fast lint bench docs serve-docs replicate constraints clean
 
 PYTHON := .venv/bin/python
 # As many tests at a time as there are cores; a file's tests stay together as long as there are others.
@@ -54,6 +54,10 @@ bench: $(BENCH) ## Run every benchmark, rivals included
 	@for file in benchmarks/bench_*.py; do \
 	  if [ -e "$$file" ]; then echo "== $$file"; $(PYTHON) "$$file"; else echo "No benchmarks yet."; fi; \
 	done
+
+replicate: $(TEST) ## Simulate every published trial anew for its page (a quarter of an hour)
+	@.venv/bin/euthymia evidence replicate --replicates 100 --out build/replicated
+	@cp build/replicated/replication.json docs/reference/replication.json
 
 docs: $(DOCS) ## Build the documentation into site
 	@$(PYTHON) tools/make_docs.py
