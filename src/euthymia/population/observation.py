@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -84,7 +85,9 @@ def observe(
 
 def _person(parameters: ParameterSet, numbers: NDArray[np.int64], seed: int) -> Any:
     """Return what is a person's own in readings; resting values are drawn like every other parameter."""
-    values = chain_values(parameters, [Patient()] * len(numbers), numbers=numbers, seed=seed)
+    rows = {name: row for name, row in parameters.chain.items() if row.layer == "reading"}
+    own = replace(parameters, chain=rows)
+    values = chain_values(own, [Patient()] * len(numbers), numbers=numbers, seed=seed)
     return record(reading.Parameters, "reading", values)
 
 

@@ -68,7 +68,7 @@ def _about(field: str) -> Iterator[None]:
     """Say which field a refusal is about."""
     try:
         yield
-    except InvalidInputError as error:
+    except ValueError as error:
         message = f"{field}: {str(error).splitlines()[0]}"
         raise ValueError(message) from None
 
@@ -443,8 +443,9 @@ class Randomisation(Part):
 
     @model_validator(mode="after")
     def _readable(self) -> Randomisation:
-        for text in self.strata:
-            stratum(text)
+        for place, text in enumerate(self.strata):
+            with _about(f"strata.{place}"):
+                stratum(text)
         return self
 
 
@@ -846,7 +847,7 @@ def _has_session(protocol: Protocol, arm: str, start_h: float, end_h: float) -> 
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a protocol file: times are text, and what an include may give can be absent."""
+    """Return the JSON Schema of a protocol file; where it includes another, fields may be absent."""
     schema = Protocol.model_json_schema(mode="validation", by_alias=True)
     _write_defaults(schema)
     name = {"type": "string"}
@@ -855,11 +856,13 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _write_defaults(schema: Any) -> None:
+def _write_defaults(schema: dict[str, Any]) -> None:
     """Write defaults that are times as people do, and leave out those that repeat a part's own, in place."""
-    for one in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        _write_defaults(one)
-    default = schema.get("default") if isinstance(schema, dict) else None
+    for one in schema.values():
+        for inner in one if isinstance(one, list) else [one]:
+            if isinstance(inner, dict):
+                _write_defaults(inner)
+    default = schema.get("default")
     if isinstance(default, float) and schema.get("type") == "string":
         schema["default"] = time_text(default)
     elif isinstance(default, dict):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from euthymia.errors import InvalidInputError, unknown
 from euthymia.trials.design import Protocol
@@ -18,20 +19,28 @@ FOLDER = "protocols"
 SUFFIXES = (".yaml", ".yml")
 INCLUDE = "include"
 Place = tuple[str | int, ...]
+Lines = Mapping[Place, str]
+"""Where each field stands, as messages say it: ``my-trial.yaml, line 7``."""
 
 
 class Source:
-    """A file's fields, and the line of each."""
+    """A file's fields, and where each stands: in it, or in one that it includes."""
 
-    def __init__(self, name: str, data: dict[str, Any], lines: Mapping[Place, int]) -> None:
+    def __init__(self, name: str, data: dict[str, Any], lines: Lines) -> None:
         self.name, self.data, self.lines = name, data, dict(lines)
 
-    def line(self, path: Place) -> int | None:
-        """Return the line of a field, or of the nearest one around it that stands in the file."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.lines:
-                return self.lines[path[:length]]
-        return None
+    def where(self, path: Place) -> str:
+        """Return where a field stands, or the nearest one around it."""
+        around = (path[:length] for length in range(len(path), -1, -1))
+        return next((self.lines[one] for one in around if one in self.lines), self.name)
+
+    def changed(self, changes: Sequence[str]) -> Source:
+        """Return the fields after changes such as ``arms.high.dose=1.0 mg/kg``."""
+        data, lines = self.data, dict(self.lines)
+        for change in changes:
+            data, path = _changed(data, change)
+            lines = _without(lines, [path]) | {path: f"'--set {change}'"}
+        return Source(self.name, data, lines)
 
 
 def protocol_names() -> tuple[str, ...]:
@@ -101,10 +110,13 @@ def parse_source(text: str, name: str, folder: Path | None, *, seen: tuple[str, 
         problem = getattr(error, "problem", None) or "not readable"
         message = f"{name}{where}: no valid YAML ({problem}). Check indentation, colons and quotes."
         raise InvalidInputError(message) from None
+    except RecursionError:
+        message = f"{name}: no valid YAML (a part that holds itself). Check '&' and '*'."
+        raise InvalidInputError(message) from None
     if not isinstance(data, dict):
         message = f"{name}: a protocol is a mapping of fields. 'euthymia trial init' writes a template."
         raise InvalidInputError(message)
-    lines: dict[Place, int] = {}
+    lines: dict[Place, str] = {}
     _note_lines(node, (), lines, name)
     included = data.pop(INCLUDE, None)
     if included is None:
@@ -118,7 +130,7 @@ def _with_included(source: Source, included: object, folder: Path | None, seen: 
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         message = f"{source.name}: 'include' must be a file name or a list of them."
         raise InvalidInputError(message)
-    data: dict[str, Any] = {}
+    base = Source(source.name, {}, {})
     for one in names:
         if one in seen:
             message = f"{source.name}: files include each other in a circle ({' > '.join((*seen, one))})."
@@ -127,8 +139,29 @@ def _with_included(source: Source, included: object, folder: Path | None, seen: 
             content, where = _shipped_or_raise(one, source.name), None
         else:
             content, where = _read(folder / one, source.name), (folder / one).parent
-        data = merged(data, parse_source(content, one, where, seen=seen).data)
-    return Source(source.name, merged(data, source.data), source.lines)
+        base = _on_top(parse_source(content, one, where, seen=seen), base)
+    return _on_top(source, base)
+
+
+def _on_top(top: Source, base: Source) -> Source:
+    """Return the fields of both; where both hold one, the first wins."""
+    lines = _without(base.lines, _replaced(base.data, top.data))
+    return Source(top.name, merged(base.data, top.data), {**lines, **top.lines})
+
+
+def _replaced(base: Mapping[str, Any], top: Mapping[str, Any], path: Place = ()) -> Iterator[Place]:
+    """Yield the fields of the first whose whole content the second replaces."""
+    for key, value in top.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
+            yield from _replaced(base[key], value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def _without(lines: Lines, gone: Iterable[Place]) -> dict[Place, str]:
+    """Return where fields stand, without some and what lies in them."""
+    places = list(gone)
+    return {path: at for path, at in lines.items() if not any(path[: len(one)] == one for one in places)}
 
 
 def _shipped_or_raise(name: str, by: str) -> str:
@@ -141,8 +174,9 @@ def _shipped_or_raise(name: str, by: str) -> str:
 def _read(path: Path, by: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"{by}: cannot read the included file {str(path)!r}: {error.strerror}."
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        message = f"{by}: cannot read the included file {str(path)!r}: {reason}."
         raise InvalidInputError(message) from None
 
 
@@ -168,17 +202,17 @@ def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _note_lines(node: Any, path: Place, lines: dict[Place, int], name: str) -> None:
+def _note_lines(node: Any, path: Place, lines: dict[Place, str], name: str) -> None:
     """Note the line of every field; a field given twice is an error."""
-    lines.setdefault(path, node.start_mark.line + 1)
+    lines.setdefault(path, f"{name}, line {node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, key.value)
             if here in lines:
-                first, again = lines[here], key.start_mark.line + 1
+                first, again = lines[here].rpartition(" ")[2], key.start_mark.line + 1
                 message = f"{name}, line {again}: {_dotted(here)} is given twice, first on line {first}."
                 raise InvalidInputError(message)
-            lines[here] = key.start_mark.line + 1
+            lines[here] = f"{name}, line {key.start_mark.line + 1}"
             _note_lines(value, here, lines, name)
     elif isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
@@ -197,35 +231,49 @@ def check_protocol(source: Source, *, changes: Sequence[str] = ()) -> Protocol:
     InvalidInputError
         Every problem on a line of its own: file, line, field, what was given, what is allowed.
     """
-    data = source.data
-    for change in changes:
-        data = _changed(data, change)
+    source = source.changed(changes)
     try:
-        return Protocol.model_validate(data)
+        return Protocol.model_validate(source.data)
     except ValidationError as error:
-        problems = [_problem(one, source) for one in error.errors()]
+        problems = [problem for one in error.errors() for problem in _said(one, source)]
         raise InvalidInputError("\n".join(dict.fromkeys(problems))) from None
 
 
-def _problem(error: Any, source: Source) -> str:
-    """Return one problem as a line: where, what must hold, what was given."""
+def _said(error: Any, source: Source) -> Iterator[str]:
+    """Yield the problems of one part: where, what must hold, what was given."""
     path: Place = tuple(error["loc"])
-    line = source.line(path)
-    where = f"{source.name}, line {line}" if line is not None else source.name
     given = error.get("input")
     message = str(error["msg"]).removeprefix("Value error, ")
-    if not path and ": " in message:  # a problem between fields names one of them itself
-        line = source.line(tuple(message.partition(": ")[0].split(".")))
-        where = f"{source.name}, line {line}"
-    field = f"{_dotted(path)}: " if path else ""
     if error["type"] == "extra_forbidden":
-        return f"{where}: {field}no such field. {_nearest_field(path)}"
-    if error["type"] == "missing":
-        return f"{where}: {field}must be given."
-    shown = f" Got {given!r}." if isinstance(given, str | int | float) and repr(given) not in message else ""
-    return f"{where}: {field}{message[:1].lower() + message[1:] if not path else message}.{shown}".replace(
-        "..", "."
-    )
+        yield _line(source, path, f"no such field. {_nearest_field(path)}")
+    elif error["type"] == "missing":
+        yield _line(source, path, "must be given")
+    elif isinstance(given, Mapping | BaseModel):
+        for problem in message.splitlines():
+            yield _line(source, *_within(source, path, problem))
+    else:
+        message = PLAIN.sub("must", message).replace(" after validation", "")
+        is_said = f"not {given!r}" in message or not isinstance(given, str | int | float)
+        yield _line(source, path, message if is_said else f"{message.rstrip('.')}. Got {given!r}")
+
+
+PLAIN = re.compile(r"^(Input|String|Tuple|Dictionary) should")
+"""How pydantic begins."""
+
+
+def _within(source: Source, path: Place, problem: str) -> tuple[Place, str]:
+    """Return the field that a problem between fields begins with, and what is said of it."""
+    first, sign, rest = problem.partition(": ")
+    inner = tuple(int(part) if part.isdigit() else part for part in first.split("."))
+    if not sign or not all(re.fullmatch(r"[\w+-]+", str(part)) for part in inner):
+        return path, problem
+    return (*path, *inner), rest
+
+
+def _line(source: Source, path: Place, problem: str) -> str:
+    field = f"{_dotted(path)}: " if path else ""
+    end = "" if problem.endswith((".", "?")) else "."
+    return f"{source.where(path)}: {field}{problem}{end}"
 
 
 def _nearest_field(path: Place) -> str:
@@ -247,7 +295,8 @@ def _fields_at(path: Place) -> list[str]:
         elif isinstance(part, int):
             here = here.get("items", {})
         else:
-            here = here.get("additionalProperties", {}) or {}
+            extra = here.get("additionalProperties")
+            here = extra if isinstance(extra, dict) else {}
     return list(_resolved(here, schema).get("properties", {}))
 
 
@@ -258,40 +307,52 @@ def _resolved(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return schema["$defs"][here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here
 
 
-def _changed(data: Mapping[str, Any], change: str) -> dict[str, Any]:
-    """Return fields with one changed: ``arms.high.dose=1.0 mg/kg``."""
+def _changed(data: Mapping[str, Any], change: str) -> tuple[dict[str, Any], Place]:
+    """Return fields with one changed, and its place: ``arms.high.dose=1.0 mg/kg``."""
     path, sign, text = change.partition("=")
     parts = [part.strip() for part in path.strip().split(".")]
     if not sign or not all(parts):
         message = f"'--set' must be PATH=VALUE, such as arms.high.dose='1.0 mg/kg'. Got {change!r}."
         raise InvalidInputError(message)
+    place = tuple(int(part) if part.isdigit() else part for part in parts)
+    return _put(data, parts, _value(text), ()), place
+
+
+def _value(text: str) -> object:
+    """Return a value as in a file; text with a colon stays text, unless it is written in brackets."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        value = text
-    return _put(data, parts, value, ())
+        return text
+    is_plain = isinstance(value, str | int | float | None) or text.lstrip().startswith(("[", "{"))
+    return value if is_plain else text
 
 
 def _put(data: Any, parts: Sequence[str], value: object, done: tuple[str, ...]) -> Any:
-    """Return nested fields with the one at a path replaced; every step but the last must be there."""
+    """Return nested fields with the one at a path replaced; every step but the last must be possible."""
     head, *rest = parts
+    asked, here = f"'--set {_dotted((*done, *parts))}'", _dotted(done)
     if isinstance(data, list):
         if not head.isdigit() or int(head) >= len(data):
-            places = f"0 to {len(data) - 1}"
-            message = (
-                f"'--set {_dotted((*done, *parts))}': {_dotted(done)} is a list; give a place, {places}."
-            )
+            message = f"{asked}: {here} is a list; give a place, 0 to {len(data) - 1}."
             raise InvalidInputError(message)
         place = int(head)
         inner = value if not rest else _put(data[place], rest, value, (*done, head))
         return [*data[:place], inner, *data[place + 1 :]]
-    if not isinstance(data, Mapping):
-        message = f"'--set {_dotted((*done, *parts))}': {_dotted(done)} has no fields."
+    if data is not None and not isinstance(data, Mapping):
+        message = f"{asked}: {here} has no fields."
         raise InvalidInputError(message)
-    if rest and head not in data:
-        if head in _fields_at(done):
-            return {**data, head: _put({}, rest, value, (*done, head))}
-        known = [str(key) for key in data]
-        kind = f"field of {_dotted(done) or 'the protocol'}"
-        raise unknown(kind, head, known, cure="In '--set'.")
-    return {**data, head: value if not rest else _put(data[head], rest, value, (*done, head))}
+    before = {} if data is None else data
+    if rest and head not in before and not _may_have(done, head):
+        kind = f"field of {here or 'the protocol'}"
+        raise unknown(kind, head, before or _fields_at(done), cure="In '--set'.")
+    return {**before, head: value if not rest else _put(before.get(head), rest, value, (*done, head))}
+
+
+def _may_have(place: Place, name: str) -> bool:
+    """Tell whether a field may be added: one of the schema, or a new name where names are free."""
+    return name in _fields_at(place) or place in FREE
+
+
+FREE: tuple[Place, ...] = (("population", "baseline"), ("conduct", "flexible"), ("conduct", "rescue"))
+"""Mappings whose entries are optional each; a new arm or endpoint is more than one field."""
