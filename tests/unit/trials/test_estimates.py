@@ -24,7 +24,7 @@ from euthymia.trials.estimates import estimates_of, summarise
 from euthymia.trials.records import Cohort, Estimate
 
 SIZES = {"high": 14, "low": 16, "placebo": 15}
-EXACT = {"rtol": 1e-9, "atol": 1e-9}
+EXACT: Any = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def drawn(protocol: Protocol, seed: int = 4) -> Cohort:
