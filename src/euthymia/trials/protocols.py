@@ -18,7 +18,10 @@ from euthymia.trials.design import Protocol
 FOLDER = "protocols"
 SUFFIXES = (".yaml", ".yml")
 INCLUDE = "include"
-Place = tuple[str | int, ...]
+DEEPEST = 50
+"""Most parts within parts; a part that holds itself has no end."""
+Place = tuple[str, ...]
+"""Names of fields and places in lists, from the outermost on."""
 Lines = Mapping[Place, str]
 """Where each field stands, as messages say it: ``my-trial.yaml, line 7``."""
 
@@ -110,9 +113,6 @@ def parse_source(text: str, name: str, folder: Path | None, *, seen: tuple[str, 
         problem = getattr(error, "problem", None) or "not readable"
         message = f"{name}{where}: no valid YAML ({problem}). Check indentation, colons and quotes."
         raise InvalidInputError(message) from None
-    except RecursionError:
-        message = f"{name}: no valid YAML (a part that holds itself). Check '&' and '*'."
-        raise InvalidInputError(message) from None
     if not isinstance(data, dict):
         message = f"{name}: a protocol is a mapping of fields. 'euthymia trial init' writes a template."
         raise InvalidInputError(message)
@@ -135,7 +135,8 @@ def _with_included(source: Source, included: object, folder: Path | None, seen: 
         if one in seen:
             message = f"{source.name}: files include each other in a circle ({' > '.join((*seen, one))})."
             raise InvalidInputError(message)
-        if folder is None or (one in protocol_names() and not (folder / one).exists()):
+        is_shipped = one.removesuffix(".yaml") in protocol_names()
+        if folder is None or (is_shipped and not (folder / one).exists()):
             content, where = _shipped_or_raise(one, source.name), None
         else:
             content, where = _read(folder / one, source.name), (folder / one).parent
@@ -153,9 +154,9 @@ def _replaced(base: Mapping[str, Any], top: Mapping[str, Any], path: Place = ())
     """Yield the fields of the first whose whole content the second replaces."""
     for key, value in top.items():
         if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
-            yield from _replaced(base[key], value, (*path, key))
+            yield from _replaced(base[key], value, (*path, str(key)))
         else:
-            yield (*path, key)
+            yield (*path, str(key))
 
 
 def _without(lines: Lines, gone: Iterable[Place]) -> dict[Place, str]:
@@ -205,9 +206,12 @@ def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 def _note_lines(node: Any, path: Place, lines: dict[Place, str], name: str) -> None:
     """Note the line of every field; a field given twice is an error."""
     lines.setdefault(path, f"{name}, line {node.start_mark.line + 1}")
+    if len(path) > DEEPEST:
+        message = f"{lines[path]}: no valid protocol (a part that holds itself). Check '&' and '*'."
+        raise InvalidInputError(message)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*path, key.value)
+            here = (*path, str(key.value))
             if here in lines:
                 first, again = lines[here].rpartition(" ")[2], key.start_mark.line + 1
                 message = f"{name}, line {again}: {_dotted(here)} is given twice, first on line {first}."
@@ -216,11 +220,11 @@ def _note_lines(node: Any, path: Place, lines: dict[Place, str], name: str) -> N
             _note_lines(value, here, lines, name)
     elif isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
-            _note_lines(value, (*path, place), lines, name)
+            _note_lines(value, (*path, str(place)), lines, name)
 
 
-def _dotted(path: Iterable[str | int]) -> str:
-    return ".".join(str(part) for part in path)
+def _dotted(path: Iterable[str]) -> str:
+    return ".".join(path)
 
 
 def check_protocol(source: Source, *, changes: Sequence[str] = ()) -> Protocol:
@@ -241,11 +245,13 @@ def check_protocol(source: Source, *, changes: Sequence[str] = ()) -> Protocol:
 
 def _said(error: Any, source: Source) -> Iterator[str]:
     """Yield the problems of one part: where, what must hold, what was given."""
-    path: Place = tuple(error["loc"])
+    path: Place = tuple(str(part) for part in error["loc"])
     given = error.get("input")
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         yield _line(source, path, f"no such field. {_nearest_field(path)}")
+    elif path[-1:] == ("[key]",):
+        yield _line(source, path[:-1], "must be a name; write it in quotes")
     elif error["type"] == "missing":
         yield _line(source, path, "must be given")
     elif isinstance(given, Mapping | BaseModel):
@@ -264,10 +270,9 @@ PLAIN = re.compile(r"^(Input|String|Tuple|Dictionary) should")
 def _within(source: Source, path: Place, problem: str) -> tuple[Place, str]:
     """Return the field that a problem between fields begins with, and what is said of it."""
     first, sign, rest = problem.partition(": ")
-    inner = tuple(int(part) if part.isdigit() else part for part in first.split("."))
-    if not sign or not all(re.fullmatch(r"[\w+-]+", str(part)) for part in inner):
+    if not sign or not re.fullmatch(r"[\w+-]+(\.[\w+-]+)*", first):
         return path, problem
-    return (*path, *inner), rest
+    return (*path, *first.split(".")), rest
 
 
 def _line(source: Source, path: Place, problem: str) -> str:
@@ -292,7 +297,7 @@ def _fields_at(path: Place) -> list[str]:
         here = _resolved(here, schema)
         if "properties" in here and part in here["properties"]:
             here = here["properties"][part]
-        elif isinstance(part, int):
+        elif "items" in here:
             here = here.get("items", {})
         else:
             extra = here.get("additionalProperties")
@@ -314,8 +319,7 @@ def _changed(data: Mapping[str, Any], change: str) -> tuple[dict[str, Any], Plac
     if not sign or not all(parts):
         message = f"'--set' must be PATH=VALUE, such as arms.high.dose='1.0 mg/kg'. Got {change!r}."
         raise InvalidInputError(message)
-    place = tuple(int(part) if part.isdigit() else part for part in parts)
-    return _put(data, parts, _value(text), ()), place
+    return _put(data, parts, _value(text), ()), tuple(parts)
 
 
 def _value(text: str) -> object:

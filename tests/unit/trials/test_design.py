@@ -525,7 +525,9 @@ def merged_fields(name: str) -> dict[str, Any]:
 
 
 def test_the_shipped_schema_is_that_of_the_protocol():
-    assert json.loads(read_text(SCHEMA)) == json_schema()
+    assert json.loads(read_text(SCHEMA)) == json_schema(), (
+        f"euthymia trial schema > src/euthymia/data/{SCHEMA}"
+    )
 
 
 @pytest.mark.parametrize("name", protocol_names())
