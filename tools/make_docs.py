@@ -1,4 +1,4 @@
-"""Write the generated pages: command line, parameters, exposures, facts, outcomes, studies, variables.
+"""Write the generated pages: command line, parameters, exposures, facts, outcomes, replication, studies ...
 
 Run by ``make docs``; a test checks that they are current.
 """
@@ -32,6 +32,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "exposures.md": exposures(),
         REFERENCE / "facts.md": facts(),
         REFERENCE / "outcomes.md": outcomes(),
+        REFERENCE / "replication.md": replication(),
         REFERENCE / "studies.md": studies(),
         REFERENCE / "variables.md": variables(),
     }
@@ -386,6 +387,62 @@ def _study_line(study: Study, rows: int) -> list[str]:
         str(rows),
         format_source(cite(study.source_keys[0])[0]),
     ]
+
+
+def replication() -> str:
+    """Return published trials beside their simulations, from the result that is kept (`make replicate`)."""
+    import json
+    from collections import Counter
+
+    from euthymia.cli.replicate import number, rows_from
+
+    document = json.loads((REFERENCE / "replication.json").read_text(encoding="utf-8"))
+    found = rows_from(document)
+    compared = [one for one in found if one.verdict != "not comparable"]
+    verdicts = list(dict.fromkeys(one.verdict for one in found))
+    counts = Counter((one.role, one.verdict) for one in found)
+    roles = list(dict.fromkeys(one.role for one in found))
+    primary = [one for one in found if one.is_primary and one.verdict in ("inside", "outside")]
+    parts = [
+        WIDE,
+        "# Published trials, simulated\n\n",
+        f"`euthymia evidence replicate`: {document['replicates']} replicates of every trial that ships "
+        f"([how](../trials.md)), seed {document['seed']}, set {document['parameters']}, not calibrated. "
+        "*Inside* means that the published number lies in the middle 90 % of single trials of that size. "
+        "Numbers that were kept for validation stay closed until a posterior is frozen; what is simulated "
+        "is shown. No row is left out.\n\n"
+        f"Of the primary contrasts that are open {sum(one.verdict == 'inside' for one in primary)} of "
+        f"{len(primary)} are inside.\n\n",
+        _table(
+            ("role", *verdicts),
+            [[role, *(str(counts[role, verdict] or "") for verdict in verdicts)] for role in roles],
+        ),
+    ]
+    for trial in dict.fromkeys(one.trial for one in compared):
+        own = [one for one in compared if one.trial == trial]
+        rows = [
+            [
+                one.row_id + (" *" if one.is_primary else ""),
+                one.role,
+                one.label,
+                one.measure,
+                number(one.observed, one.measure),
+                f"{number(one.simulated, one.measure)} ({number(one.low, one.measure)} to "
+                f"{number(one.high, one.measure)})",
+                one.verdict,
+            ]
+            for one in own
+        ]
+        heads = ("row", "role", "what", "measure", "published", "simulated (90 %)", "verdict")
+        parts.append(f"\n## {trial}\n\n{own[0].title}.\n\n{_table(heads, rows)}")
+    left = [
+        [one.row_id, one.role, one.trial or "–", one.label, one.reason]
+        for one in found
+        if one not in compared
+    ]
+    parts.append("\n## What a simulation cannot speak to\n\n")
+    parts.append(_table(("row", "role", "trial", "what", "why"), left))
+    return "".join(parts)
 
 
 def variables() -> str:

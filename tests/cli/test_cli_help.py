@@ -30,9 +30,10 @@ COMMANDS = _commands()
 def test_the_commands_are_those_decided():
     shown = {"sets", "routes", "settings", "therapies", "variables", "cite"}
     evidence = {"evidence pk", "evidence mechanism", "evidence safety", "evidence efficacy"}
-    evidence |= {"evidence list", "evidence show", "evidence check"}
+    evidence |= {"evidence list", "evidence show", "evidence check", "evidence replicate"}
+    trials = {f"trial {one}" for one in ("list", "show", "check", "init", "schema", "run", "power")}
     runs = {"simulate", "summarise", "story", "episode", "patient", "rivals", "demo"}
-    assert set(COMMANDS) == runs | shown | evidence
+    assert set(COMMANDS) == runs | shown | evidence | trials
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -123,13 +123,15 @@ def provenance(chosen: Any, *, seed: int, engine: str | None) -> dict[str, Any]:
     """Return what is needed to get the same bytes again."""
     from importlib.metadata import version
 
+    from euthymia.population.simulate import known_engine
+
     return {
         "version": version("euthymia"),
         "seed": seed,
         "parameters": chosen.name,
         "overrides": dict(chosen.overrides),
         "mechanisms": list(chosen.mechanisms),
-        "engine": engine or "c",
+        "engine": known_engine(engine),
     }
 
 

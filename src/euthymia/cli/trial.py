@@ -264,9 +264,9 @@ def run_trial(
         show.note(f"Wrote {out}", is_quiet=quiet)
     if report is not None:
         from euthymia.cli.trial_report import trial_report
-        from euthymia.trials.observed import observed_beside, source_keys
+        from euthymia.trials.observed import observed_beside
 
-        cited = replace(result, provenance={**result.provenance, "sources": source_keys(protocol)})
+        cited = replace(result, provenance={**result.provenance, "sources": _sources(protocol, chosen)})
         html = trial_report(cited, command=context.obj, observed=observed_beside(protocol))
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {report}", is_quiet=quiet)
@@ -319,6 +319,14 @@ def _read(
     return load_protocol(name, changes=of_protocol), options.chosen_set(
         parameters, overrides, mechanisms=mechanism
     )
+
+
+def _sources(protocol: Protocol, chosen: ParameterSet) -> list[str]:
+    """Return the bibliography of a trial and of the model that runs it."""
+    from euthymia.trials.observed import source_keys
+
+    rows = (*chosen.rows.values(), *chosen.chain.values())
+    return sorted({*source_keys(protocol), *(key for row in rows for key in row.source.split(";"))})
 
 
 def executor_of(workers: int | None, *, patients: int) -> Executor | None:
@@ -484,7 +492,7 @@ def power(
             parameters=chosen.name,
             assumed=protocol.assumed,
             labels={key: arm.label or key for key, arm in protocol.arms.items()},
-            provenance=made,
+            provenance={**made, "sources": _sources(protocol, chosen)},
             warnings=[UNCALIBRATED],
         )
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))

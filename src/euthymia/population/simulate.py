@@ -307,7 +307,7 @@ def prepare(
     engine: str | None = None,
 ) -> Run:
     """Return what is asked of a simulation, checked; see :func:`simulate`."""
-    engine = _known_engine(engine)
+    engine = known_engine(engine)
     if engine == "c":
         use_compiled_draws()
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
@@ -404,7 +404,13 @@ def _seed(seed: object) -> int:
     return number
 
 
-def _known_engine(asked: str | None) -> str:
+def known_engine(asked: str | None) -> str:
+    """Return the engine asked for, else that of the environment, else the default.
+
+    Raises
+    ------
+    UnknownNameError
+    """
     engine = asked or environ.get(ENGINE_VARIABLE) or ENGINES[0]
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)

@@ -8,7 +8,7 @@ listed under ``assumed``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -287,7 +287,7 @@ def _impossible(population: Population, name: str) -> Iterator[str]:
 
 
 class Arm(Part):
-    """What one group is given. ``{dose}`` in the regimen stands for ``dose``."""
+    """What one group is given. ``{dose}`` in the regimen and in the label stands for ``dose``."""
 
     label: str = ""
     n: Count | None = None
@@ -295,6 +295,13 @@ class Arm(Part):
     dose: str | None = None
     setting: str = "open"
     is_control: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and isinstance(given.get("label"), str):
+            return {**given, "label": given["label"].replace("{dose}", str(given.get("dose") or ""))}
+        return given
 
     @model_validator(mode="after")
     def _readable(self) -> Arm:
