@@ -21,8 +21,9 @@ from euthymia.population.individual import chain_values
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate, remission, response
 from euthymia.population.patient import Patient
+from euthymia.population.run import Life
 from euthymia.population.screening import ratings_before
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.simulate import simulate
 from euthymia.population.surroundings import Taken, preparation_of
 from euthymia.trials.design import SAME_TIME_H, STABLE_VISITS, Protocol
 from euthymia.trials.enrol import Enrolled, Intake, enrol, mood_scale
@@ -77,7 +78,7 @@ class Group:
     def end_h(self) -> float:
         """End of the run in whole days: half a day after the last visit, item, or what the protocol says."""
         last_h = float(self.visit_times_h().max())
-        items = [start_h for start_h, _ in self.regimen.items]
+        items = [start_h + (one.duration_min or 0.0) / 60.0 for start_h, one in self.regimen.items]
         return DAY_H * ceil((max(last_h, *items, self.protocol.ends or 0.0) + SESSION_END_H) / DAY_H)
 
     def visit_times_h(self) -> Array:

@@ -226,7 +226,7 @@ class Population(Part):
 
     @property
     def mood_rule(self) -> Entry | None:
-        """What of the rule asks for ratings of mood; who is chosen by ideation is hardly chosen by mood."""
+        """What of the rule asks for ratings of mood, which severity before entry is solved with."""
         ratings = self.rule.ratings if self.rule else ()
         return joined([one for one in ratings if find_scale(one.scale).latent == MOOD])
 

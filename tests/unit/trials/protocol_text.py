@@ -19,7 +19,7 @@ design: parallel
 population:
   name: trd-adult
   baseline:
-    MADRS: {mean: 33, sd: 7}
+    MADRS: {mean: 33, sd: 8}
     age_years: {mean: 45, sd: 12, low: 18, high: 65}
     female: {share: 0.6}
   entry:

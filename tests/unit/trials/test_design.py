@@ -89,7 +89,7 @@ FIELDS: list[Rule] = [
         "population.screening: must lie before day 0.",
     ),
     (
-        "sd: 7}",
+        "sd: 8}",
         "sd: 40}",
         "MADRS: {mean",
         "population.baseline.MADRS: 'baseline SD' must be above 0 and at most",
@@ -101,7 +101,7 @@ FIELDS: list[Rule] = [
         "MADRS: {mean",
         "population.baseline.MADRS: 'baseline mean' must be within 20–60",
     ),
-    ("mean: 33, sd: 7", "mean: 33", "MADRS: {mean", "population.baseline.MADRS: must give 'mean' and 'sd'"),
+    ("mean: 33, sd: 8", "mean: 33", "MADRS: {mean", "population.baseline.MADRS: must give 'mean' and 'sd'"),
     (
         "MADRS: {mean",
         "SSI: {mean",
