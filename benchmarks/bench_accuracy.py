@@ -23,6 +23,7 @@ from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.population import pilot
 from euthymia.population import simulate as population
+from euthymia.population import solve as solving
 
 PATIENTS, SEED = 1000, 777
 FINE = 4.0
@@ -59,11 +60,11 @@ def finely(regimen: str, **more: Any) -> Trajectory:
         one = found(*given)
         return pilot.Calibration(fineness=FINE * max(one.fineness, 1.0), scales=one.scales, safety=one.safety)
 
-    population.calibrated = finer
+    solving.calibrated = finer
     try:
         return solved(regimen, **more)
     finally:
-        population.calibrated = found
+        solving.calibrated = found
 
 
 def errors(found: Trajectory, right: Trajectory) -> np.ndarray:
@@ -81,9 +82,9 @@ def row(name: str, regimen: str, **more: Any) -> str:
     found, right = solved(regimen, **more), finely(regimen, **more)
     off, made = errors(found, right), found.certificate
     few = {"patients": 2, "engine": "numpy", "times_h": right.times_h[::9]}
-    population.FINENESS = 2.0 * FINE
+    solving.FINENESS = 2.0 * FINE
     exact = solved(regimen, **{**more, **few})
-    population.FINENESS = chain.FINENESS
+    solving.FINENESS = chain.FINENESS
     doubt = max(
         float(np.abs(right.values[stem][:2, ::9] - values).max() / max(np.abs(values).max(), 1e-9))
         for stem, values in exact.values.items()

@@ -26,6 +26,7 @@ from euthymia.model import wiring
 from euthymia.model.chain import EQUATIONS, circuit_table, node_constants
 from euthymia.model.parameters import load_parameters
 from euthymia.population import simulate as population
+from euthymia.population import solve as solving
 
 REGIMEN = "ketamine 0.5 mg/kg iv over 40 min, twice weekly x 8"
 DAYS, PATIENTS = 28.0, 2048
@@ -95,7 +96,7 @@ def main() -> None:
     lowered = lower(trace_step(EQUATIONS, fixed, wiring.BESIDE))
     states = len(EQUATIONS.states)
     parts = step_flops(lowered, states, len(EQUATIONS.drives) - len(wiring.BESIDE))
-    population.PATIENTS_PER_CHUNK = PATIENTS
+    solving.PATIENTS_PER_CHUNK = PATIENTS
 
     def solve() -> tuple[float, int]:
         started = time.perf_counter()

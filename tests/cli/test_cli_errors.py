@@ -10,8 +10,8 @@ import pytest
 from tests.cli.commands import INFUSION, Command, names_in
 
 from euthymia.model.scales import scales
+from euthymia.population.run import ENGINES
 from euthymia.population.settings import settings
-from euthymia.population.simulate import ENGINES
 
 BAD_REGIMENS = {
     "ketamin 35 mg im": "Unknown treatment 'ketamin'. Did you mean 'ketamine'",

@@ -47,7 +47,7 @@ def test_exit_codes_are_those_documented(tmp_path: Path):
     ("module", "function", "options"),
     [
         ("euthymia.population.concentrations", "solve_pk", ("--patients", 4000, "--concentrations")),
-        ("euthymia.population.simulate", "solve_chain", ("--patients", 600)),
+        ("euthymia.population.solve", "solve_chain", ("--patients", 600)),
     ],
 )
 def test_ctrl_c_in_a_long_run_ends_with_130_and_leaves_nothing(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from euthymia.errors import ResultWarning
 from euthymia.model.trajectory import Trajectory
-from euthymia.population import simulate as module
+from euthymia.population import solve as module
 from euthymia.population.simulate import simulate
 
 SINGLE = 5e-7

@@ -21,7 +21,7 @@ from euthymia.model.chain import FINENESS
 from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
 from euthymia.model.course import Pulse
 from euthymia.model.trajectory import Trajectory
-from euthymia.population.simulate import Life
+from euthymia.population.run import Life
 from euthymia.population.surroundings import Taken
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from euthymia.compute.serial import SerialExecutor
 from euthymia.compute.threads import ThreadExecutor
 from euthymia.dosing.notation import parse_regimen
 from euthymia.model.trajectory import Trajectory
-from euthymia.population import simulate as population
+from euthymia.population import solve as population
 from euthymia.population.patient import Patient
 
 pytestmark = pytest.mark.slow

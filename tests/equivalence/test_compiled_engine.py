@@ -29,12 +29,12 @@ from euthymia.model import chain
 from euthymia.model.chain import TOLERANCE
 from euthymia.model.course import Pulse
 from euthymia.model.trajectory import Trajectory
-from euthymia.population import simulate as module
+from euthymia.population import solve as module
 from euthymia.population.outcomes import OnDemand
 from euthymia.population.patient import Patient
 from euthymia.population.pilot import Calibration
+from euthymia.population.run import Life
 from euthymia.population.settings import settings
-from euthymia.population.simulate import Life
 from euthymia.population.surroundings import Taken, antidepressants, therapies
 
 slow = pytest.mark.slow

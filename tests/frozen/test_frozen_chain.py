@@ -15,7 +15,7 @@ import pytest
 from euthymia import simulate
 from euthymia.model.course import Pulse
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import Life
+from euthymia.population.run import Life
 
 FILE = Path(__file__).with_name("frozen_chain.json")
 RELATIVE = 1e-6

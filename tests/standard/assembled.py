@@ -22,8 +22,9 @@ from euthymia.model.pk import Given
 from euthymia.population.individual import chain_values, individual_values
 from euthymia.population.patient import Patient
 from euthymia.population.request import is_ketamine_dose
+from euthymia.population.run import Life
 from euthymia.population.settings import find_setting
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.simulate import simulate
 from euthymia.population.summary import change
 from euthymia.population.surroundings import life_events, midazolam_of, mood_noise, surround
 

@@ -18,9 +18,10 @@ from euthymia.model.mechanisms import with_mechanisms
 from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.relapse import hazard_steps
+from euthymia.population.run import Life
 from euthymia.population.screening import Entry
 from euthymia.population.settings import settings
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.simulate import simulate
 from euthymia.population.summary import change, totals
 from euthymia.population.surroundings import PARTS, Taken
 

@@ -8,7 +8,7 @@ from tests.standard.assembled import INFUSION, MECHANISMS, STATES, assemble, typ
 
 from euthymia import simulate
 from euthymia.model.trajectory import Trajectory
-from euthymia.population.simulate import Life
+from euthymia.population.run import Life
 
 pytestmark = pytest.mark.slow
 

@@ -29,8 +29,8 @@ from euthymia.model.chain import TOLERANCE as GRID_TOLERANCE
 from euthymia.model.course import Pulse
 from euthymia.model.parameters import ParameterSet, load_parameters
 from euthymia.population.patient import Patient
+from euthymia.population.run import Life
 from euthymia.population.settings import find_setting, settings
-from euthymia.population.simulate import Life
 from euthymia.tables import read_array
 
 pytestmark = pytest.mark.slow

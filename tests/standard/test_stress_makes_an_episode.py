@@ -9,7 +9,7 @@ from tests.standard.assembled import INFUSION, STATES, assemble, with_
 from euthymia import simulate
 from euthymia.model.course import Pulse
 from euthymia.model.trajectory import Trajectory
-from euthymia.population.simulate import Life
+from euthymia.population.run import Life
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from euthymia import simulate
 from euthymia.mechanism.plasticity.signalling import gate
 from euthymia.model.course import Pulse
 from euthymia.model.parameters import load_parameters
-from euthymia.population.simulate import Life
+from euthymia.population.run import Life
 from euthymia.population.surroundings import DAY_H
 
 pytestmark = pytest.mark.slow

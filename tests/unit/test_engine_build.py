@@ -204,7 +204,7 @@ def test_without_a_compiler_numpy_steps_and_says_so_once(monkeypatch: pytest.Mon
 
 @slow
 def test_many_chunks_without_a_compiler_say_so_once(monkeypatch: pytest.MonkeyPatch):
-    from euthymia.population import simulate as module
+    from euthymia.population import solve as module
 
     monkeypatch.setattr(module, "PATIENTS_PER_CHUNK", 1)
     monkeypatch.setattr(module, "_calibration", lambda run: None)

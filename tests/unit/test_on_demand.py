@@ -11,7 +11,7 @@ from euthymia import simulate
 from euthymia.errors import InvalidInputError, UnknownNameError
 from euthymia.model.parameters import load_parameters
 from euthymia.model.trajectory import Trajectory
-from euthymia.population import simulate as population
+from euthymia.population import solve as population
 from euthymia.population.outcomes import OnDemand, relapse_rules, response
 from euthymia.population.patient import Patient
 from euthymia.population.summary import totals

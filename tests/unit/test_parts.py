@@ -15,8 +15,8 @@ from euthymia.errors import UnknownNameError
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.outcomes import OnDemand
 from euthymia.population.parts import NATURAL, STATUS, Parts, parts_in, take_apart
+from euthymia.population.run import Life
 from euthymia.population.screening import Entry
-from euthymia.population.simulate import Life
 from euthymia.population.summary import value_at
 from euthymia.population.surroundings import PARTS, Taken
 

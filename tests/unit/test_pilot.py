@@ -15,9 +15,10 @@ from euthymia.model.chain import FINENESS, TOLERANCE, ChainSolution
 from euthymia.model.course import Pulse
 from euthymia.model.parameters import load_parameters
 from euthymia.population import pilot
-from euthymia.population import simulate as module
+from euthymia.population import solve as module
 from euthymia.population.pilot import CANDIDATES, FINEST, PILOTS, SHARE_OF_TOLERANCE, calibrated
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.run import Life
+from euthymia.population.simulate import simulate
 from euthymia.population.surroundings import Taken
 
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"

@@ -14,10 +14,11 @@ from euthymia.model.course import Pulse
 from euthymia.model.parameters import load_parameters
 from euthymia.model.scales import find_scale, scales
 from euthymia.model.variables import variables
-from euthymia.population import simulate as module
+from euthymia.population import simulate as public
+from euthymia.population import solve as module
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import ENGINES, Life, default_days
+from euthymia.population.run import ENGINES, Life, default_days
 from euthymia.population.surroundings import Taken
 
 INFUSION = "ketamine 0.5 mg/kg iv over 40 min"
@@ -235,7 +236,7 @@ def test_settings_differ_by_hope_alone():
 
 def test_what_has_no_effect_is_warned_of(monkeypatch: pytest.MonkeyPatch):
     said = "CBT has no effect in this version: it changes nothing here."
-    monkeypatch.setattr(module, "inert_of", lambda plan: (said,))
+    monkeypatch.setattr(public, "inert_of", lambda plan: (said,))
     with pytest.warns(ResultWarning, match="CBT has no effect"):
         course = simulate("CBT 60 min", times_h=[0.0, 24.0])
     assert said in course.warnings

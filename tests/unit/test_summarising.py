@@ -186,7 +186,7 @@ def test_what_is_not_allowed_is_named(given: dict[str, Any], said: str):
 
 
 def test_all_memory_there_is_gives_the_largest_chunk():
-    from euthymia.population.simulate import prepare
+    from euthymia.population.run import prepare
 
     run = prepare(REGIMEN, **asked())
     assert summarising.chunk_size(run, float("inf")) == summarising.LARGEST_CHUNK

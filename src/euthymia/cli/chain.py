@@ -119,7 +119,7 @@ def _runs(regimens: Sequence[str], asked: Asked) -> list[Run]:
     plans = [parse_regimen(text) for text in regimens]
     days = asked.days
     if days is None and len(plans) > 1:
-        from euthymia.population.simulate import default_days
+        from euthymia.population.run import default_days
 
         days = max(*(default_days(plan) for plan in plans), max(asked.times_h or [0.0]) / 24.0)
     found = []
@@ -180,7 +180,7 @@ def _wanted(asked: Asked, drugs: Sequence[str]) -> list[str] | None:
     """Return the observables to keep: those named, or all of the chain beside totals of concentrations."""
     from euthymia.cli.simulate import concentration_names
     from euthymia.model.variables import variables
-    from euthymia.population.simulate import CHAIN_LAYERS
+    from euthymia.population.run import CHAIN_LAYERS
 
     chain = [stem for stem, one in variables().items() if one.layer in CHAIN_LAYERS]
     named = [name for name in _named(asked) if drugs or find_variable(name).layer != "pk"]

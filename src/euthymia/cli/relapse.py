@@ -68,7 +68,7 @@ def simulate_relapse(regimens: Sequence[str], asked: Asked, *, maintenance: str 
 def _arms(regimens: Sequence[str], asked: Asked, maintenance: str | None) -> tuple[list[Arm], float]:
     from euthymia.dosing.notation import parse_regimen
     from euthymia.population.relapse import end_of_doses_h, on_demand_after, with_maintenance
-    from euthymia.population.simulate import default_days
+    from euthymia.population.run import default_days
 
     first = regimens[0]
     end_h = end_of_doses_h(first)

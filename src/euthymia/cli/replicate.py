@@ -123,7 +123,7 @@ def provenance(chosen: Any, *, seed: int, engine: str | None) -> dict[str, Any]:
     """Return what is needed to get the same bytes again."""
     from importlib.metadata import version
 
-    from euthymia.population.simulate import known_engine
+    from euthymia.population.run import known_engine
 
     return {
         "version": version("euthymia"),

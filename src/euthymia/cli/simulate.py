@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
     from euthymia.model.trajectory import Trajectory
     from euthymia.population.patient import Patient
+    from euthymia.population.run import Life
     from euthymia.population.screening import Entry
-    from euthymia.population.simulate import Life
 
 SITES = ("arterial", "venous", "both")
 
@@ -219,7 +219,7 @@ def _refuse(given: Mapping[str, bool], when: str) -> None:
 
 def life_of(already_on: list[str] | None, *, has_events: bool) -> Life:
     """Return what a patient takes already and what life may bring."""
-    from euthymia.population.simulate import Life
+    from euthymia.population.run import Life
     from euthymia.population.surroundings import Taken
 
     return Life(taken=tuple(Taken.create(text) for text in already_on or ()), has_events=has_events)

@@ -102,7 +102,8 @@ def episode(
     from euthymia.files.writing import check_writable, write_whole
     from euthymia.model.course import Pulse
     from euthymia.model.parameters import DEFAULT_SET
-    from euthymia.population.simulate import Life, simulate
+    from euthymia.population.run import Life
+    from euthymia.population.simulate import simulate
 
     for name, value, most in (
         ("stress", stress, 5.0),

@@ -218,7 +218,7 @@ def _summary(regimen: str, asked: Asked, names: Sequence[str], memory_mb: float)
 def _with_days(plan: Regimen, asked: Asked) -> list[float] | None:
     """Return the hours asked for with the start, from which responses count, the days shown and the end."""
     from euthymia.population.request import check_days, checked_times
-    from euthymia.population.simulate import default_days
+    from euthymia.population.run import default_days
 
     if asked.times_h is None:
         return None

@@ -28,7 +28,8 @@ from euthymia.population.individual import chain_values
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate
 from euthymia.population.patient import Patient
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.run import Life
+from euthymia.population.simulate import simulate
 from euthymia.population.surroundings import visits_of
 from euthymia.tables import read_table
 

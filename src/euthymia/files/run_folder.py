@@ -19,7 +19,7 @@ from euthymia.errors import InvalidInputError, RunFailedError, invalid
 from euthymia.files.results import dump_json
 from euthymia.files.trial_json import digest, protocol_json, replicate_from_json, replicate_json
 from euthymia.files.writing import write_whole
-from euthymia.population.simulate import ENGINE_VARIABLE
+from euthymia.population.run import ENGINE_VARIABLE
 
 if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet

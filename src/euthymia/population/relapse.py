@@ -16,8 +16,9 @@ from euthymia.errors import InvalidInputError, invalid
 from euthymia.model.parameters import ParameterSet
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.outcomes import OnDemand, relapse_rules, relapse_visit, remission, response
+from euthymia.population.run import Life
 from euthymia.population.screening import Entry
-from euthymia.population.simulate import Life, simulate
+from euthymia.population.simulate import simulate
 from euthymia.population.summary import totals
 from euthymia.population.surroundings import DAY_H
 

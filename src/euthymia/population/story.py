@@ -21,7 +21,8 @@ from euthymia.model.pk import Given
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.patient import Patient
 from euthymia.population.request import is_ketamine_dose
-from euthymia.population.simulate import Life, default_days, simulate
+from euthymia.population.run import Life, default_days
+from euthymia.population.simulate import simulate
 from euthymia.population.summary import peak_of_session, value_at
 from euthymia.population.surroundings import PARTS, occupancy_of
 from euthymia.tables import read_text

@@ -22,16 +22,9 @@ from euthymia.compute.threads import ThreadExecutor
 from euthymia.errors import ResultWarning, invalid
 from euthymia.model.scales import scales
 from euthymia.model.trajectory import QUANTILES, Certificate, Provenance, Trajectory
-from euthymia.population.simulate import (
-    Part,
-    Run,
-    calibrate,
-    notes_of,
-    pilots_of,
-    prepare,
-    solve_part,
-    trajectory_of,
-)
+from euthymia.population.run import Run, prepare
+from euthymia.population.simulate import notes_of, trajectory_of
+from euthymia.population.solve import Part, calibrate, pilots_of, solve_part
 
 Array = NDArray[np.float64]
 BINS = 4096

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -17,9 +19,9 @@ import numpy as np
 from euthymia.compute.batch import chunks
 from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
-from euthymia.errors import invalid
+from euthymia.errors import ResultWarning, invalid
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
-from euthymia.population.simulate import ENGINE_VARIABLE, ENGINES
+from euthymia.population.run import ENGINE_VARIABLE, ENGINES
 from euthymia.trials.conduct import run_replicates
 from euthymia.trials.design import Protocol
 from euthymia.trials.enrol import Intake, intake
@@ -133,9 +135,10 @@ def run_trial(
         done.keep(0, (_kept_of(first),))
     work = partial(run_batch, given, engine=engine)
     left = done.missing
-    (executor or SerialExecutor()).map(
-        work, left, on_result=lambda place, made: done.keep(left[place].place, made)
-    )
+    with notes_alone():
+        (executor or SerialExecutor()).map(
+            work, left, on_result=lambda place, made: done.keep(left[place].place, made)
+        )
     return TrialResult(
         protocol=protocol,
         seed=seed,
@@ -184,6 +187,14 @@ class _Done:
         if self._on_done is not None:
             done = sum(len(made) for made in self._found.values())
             self._on_done(done, sum(len(batch.replicates) for batch in self._planned))
+
+
+@contextmanager
+def notes_alone() -> Iterator[None]:
+    """Leave what runs warn of to their notes; it must be said outside of threads, which share the filters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResultWarning)
+        yield
 
 
 def distinct(notes: Iterable[str]) -> tuple[str, ...]:
