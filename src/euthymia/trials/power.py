@@ -22,7 +22,7 @@ from euthymia.trials.enrol import Intake, intake
 from euthymia.trials.estimates import estimates_of
 from euthymia.trials.looks import CONTRASTS
 from euthymia.trials.records import Estimate, PowerCurve
-from euthymia.trials.replicate import PATIENTS_PER_BATCH, Batch, batches, first_of_each_arm
+from euthymia.trials.replicate import PATIENTS_PER_BATCH, Batch, batches, first_of_each_arm, notes_alone
 
 Array = NDArray[np.float64]
 POINTS = 10
@@ -118,7 +118,8 @@ def power_curves(
         if on_done is not None:
             on_done(done, replicates)
 
-    parts = (executor or SerialExecutor()).map(work, planned, on_result=tell)
+    with notes_alone():
+        parts = (executor or SerialExecutor()).map(work, planned, on_result=tell)
     found = [one for part in parts for one in part]
     return tuple(_curve(given.protocol, name, arm, sizes, found) for arm in protocol.active)
 

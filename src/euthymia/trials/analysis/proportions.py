@@ -114,8 +114,8 @@ def share(events: int, total: int, *, level: float = LEVEL) -> Share:
     scale = 1.0 + z * z / total
     centre = (p + z * z / (2.0 * total)) / scale
     half = z * np.sqrt(p * (1.0 - p) / total + z * z / (4.0 * total * total)) / scale
-    # rounding may leave the ends a few 1e-17 outside
-    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # rounding may leave the ends a few 1e-17 outside 0 and 1, or inside the share where that is 0 or 1
+    low, high = max(0.0, min(p, float(centre - half))), min(1.0, max(p, float(centre + half)))
     return Share(value=p, low=low, high=high, count=count)
 
 
