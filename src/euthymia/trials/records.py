@@ -152,11 +152,16 @@ class Estimate:
     reference : str
         The control; empty for an arm's own size.
     measure : str
-        ``mean``, ``difference``, ``share``, ``risk difference``, ``odds ratio``, ``hazard ratio``,
-        ``median days``, ``standardised difference``.
+        ``mean``, ``SD``, ``difference``, ``standardised difference``; ``share``, ``risk difference``, ``odds
+        ratio``; ``median days``, ``hazard ratio``; and those of interim looks (`euthymia.trials.looks`).
+    method : str
+        The endpoint's; ``paired`` within patients of a crossover.
     value, se, low, high, p : float
-        Interval of 95 % (or 1 - alpha of the protocol); NaN where there is none.
+        Interval of 95 % (or 1 - alpha of the protocol), ``se`` of a ratio that of its logarithm; NaN where
+        there is none. Of a share ``p`` is of the z test that pools both arms, of a hazard ratio of the
+        log-rank test. Of a look ``se`` is the share of the patients, ``low`` and ``high`` its boundaries.
     n : int
+        Patients behind it: of a contrast those of both arms.
     """
 
     endpoint: str
