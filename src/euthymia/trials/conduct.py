@@ -347,14 +347,14 @@ def _sessions(
     """Return what was given and read in every session."""
     starts = group.plan.start_h
     planned = planned_mg(group.regimen, group.plan, weight_kg)
-    took_place = (course.level > 0) & (starts < course.left_h[:, None] - SAME_TIME_H)
+    took_place = course.level > 0
     readings = {name: _read(given, run, name, starts, keys, took_place) for name in RISES}
     for name, before in course.pressure.items():  # a session that was held for it has this reading alone
         readings[name][..., 0] = np.where(np.isnan(before), readings[name][..., 0], before)
     return Sessions(
         start_h=np.broadcast_to(starts, planned.shape).copy(),
         planned_mg=planned,
-        given_mg=planned * np.where(took_place, course.level, 0.0),
+        given_mg=planned * course.level,
         was_held=course.was_held,
         was_missed=course.was_missed,
         readings=readings,
