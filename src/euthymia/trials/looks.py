@@ -12,7 +12,10 @@ from euthymia.trials.design import Looks
 from euthymia.trials.estimates import estimates_of
 from euthymia.trials.records import Cohort, Estimate, Replicate, part_of
 
-Z = "z at a look"
+Z = "z at "
+"""How the measure of a look begins; the share of patients follows, so that looks stay apart."""
+REACHED = "share stopped by "
+"""How the measure begins that is 1 where a trial has crossed a boundary at a look or before, else 0."""
 STOPPED = "share of patients at which it stops"
 CONTRASTS = ("difference", "risk difference", "hazard ratio")
 
@@ -30,17 +33,22 @@ def _looked(cohort: Cohort, looks: Looks) -> list[Estimate]:
     found: list[Estimate] = []
     stopped: dict[str, Estimate] = {}
     for fraction, limit in zip(looks.fractions, limits, strict=True):
+        patients = f"{100.0 * fraction:.3g} % of patients"
         for one in _contrasts(part_of_trial(cohort, fraction)):
             z = _z(one)
-            found.append(replace(one, measure=Z, value=z, se=fraction, low=-limit, high=limit))
+            look = replace(one, value=z, se=fraction, low=-limit, high=limit, p=float("nan"))
+            found.append(replace(look, measure=f"{Z}{patients}"))
             stops = fraction if abs(z) >= limit else float("nan")
             before = stopped.get(one.arm)
             if before is None or np.isnan(before.value):
-                stopped[one.arm] = replace(one, measure=STOPPED, value=stops, **NO_INTERVAL)
+                stopped[one.arm] = replace(one, measure=STOPPED, value=stops, **ALONE)
+            reached = float(np.isfinite(stopped[one.arm].value))
+            found.append(replace(one, measure=f"{REACHED}{patients}", value=reached, **ALONE))
     return [*found, *stopped.values()]
 
 
-NO_INTERVAL = dict.fromkeys(("se", "low", "high"), float("nan"))
+ALONE = dict.fromkeys(("se", "low", "high", "p"), float("nan"))
+"""No interval and no p: that of a look is judged by its boundary, not by alpha."""
 
 
 @cache

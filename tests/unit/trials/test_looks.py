@@ -12,7 +12,7 @@ from tests.unit.trials.cohorts import make_cohort
 from tests.unit.trials.hand_made import NAN, trial, written
 
 from euthymia.trials.estimates import summarise
-from euthymia.trials.looks import STOPPED, Z, part_of_trial, with_looks
+from euthymia.trials.looks import REACHED, STOPPED, Z, part_of_trial, with_looks
 from euthymia.trials.records import Cohort, Estimate
 
 HALF: dict[str, Any] = {"fractions": [0.5, 1.0]}
@@ -48,7 +48,8 @@ def z_of(cohort: Cohort, count: int) -> float:
 
 def test_each_look_shows_the_first_patients_against_its_boundary():
     cohort = with_gap(4.0)
-    first, last = (one for one in looked(cohort) if one.measure == Z)
+    first, last = (one for one in looked(cohort) if one.measure.startswith(Z))
+    assert [first.measure, last.measure] == ["z at 50 % of patients", "z at 100 % of patients"]
     assert [first.value, last.value] == pytest.approx([z_of(cohort, 20), z_of(cohort, 40)], rel=1e-9)
     assert [first.high, last.high] == pytest.approx(LIMITS, abs=1e-4)
     assert [first.low, last.low] == [-first.high, -last.high]
@@ -65,7 +66,9 @@ def test_trial_stops_at_the_first_boundary_crossed(gaps: tuple[float, float | No
     cohort = with_gap(gaps[0], late_gap=gaps[1])
     (stopped,) = (one for one in looked(cohort) if one.measure == STOPPED)
     assert stopped.value == pytest.approx(expected, nan_ok=True)
-    assert np.isnan([stopped.se, stopped.low, stopped.high]).all()
+    assert np.isnan([stopped.se, stopped.low, stopped.high, stopped.p]).all()
+    by = [one.value for one in looked(cohort) if one.measure.startswith(REACHED)]
+    assert by == [float(expected <= fraction) for fraction in (0.5, 1.0)]  # not a number: never
 
 
 def test_harm_stops_a_trial_too():
@@ -93,7 +96,7 @@ def test_a_look_before_an_arm_has_anybody_shows_nothing():
     apart = with_gap(20.0)
     by_arm = np.argsort(apart.arm, kind="stable")
     scores = {"MADRS": apart.scores["MADRS"][by_arm]}
-    first, last, stopped = looked(replace(apart, arm=apart.arm[by_arm], scores=scores))
+    first, _, last, _, stopped = looked(replace(apart, arm=apart.arm[by_arm], scores=scores))
     assert np.isnan(first.value)
     assert abs(last.value) > last.high
     assert stopped.value == 1.0
@@ -117,7 +120,7 @@ def test_the_sign_of_a_hazard_ratio_is_that_of_its_logarithm(drug: int, placebo:
     if not drug:  # nobody of that arm relapses: the ratio does not exist, its size does
         weeks[::2] = [0] * 20
     cohort = written(protocol, relapse_rows(weeks), arm=[0, 1] * 20)
-    shown = [one for one in looked(cohort) if one.measure == Z]
+    shown = [one for one in looked(cohort) if one.measure.startswith(Z)]
     assert np.sign(shown[-1].value) == sign
 
 
