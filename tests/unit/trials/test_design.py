@@ -67,7 +67,7 @@ def test_other_times_are_refused_with_what_was_given(bad: object):
 Rule = tuple[str, str, str, str]
 FIELDS: list[Rule] = [
     ("title: Two arms", "title: 3", "title: 3", "title: must be a valid string. Got 3."),
-    ("title: Two arms", "titel: x", "titel: x", "titel: no such field. Did you mean title?"),
+    ("title: Two arms", "titles: x", "titles: x", "titles: no such field. Did you mean title"),
     ("id: a-trial", "id: A trial", "id: A", "id: must match pattern"),
     (
         "protocol/1",
@@ -75,7 +75,7 @@ FIELDS: list[Rule] = [
         "schema",
         "schema: must be 'euthymia.protocol/1'. Got 'euthymia.protocol/2'.",
     ),
-    ("design: parallel", "design: paralel", "design", "'withdrawal' or 'single-arm'. Got 'paralel'."),
+    ("design: parallel", "design: parallels", "design", "'withdrawal' or 'single-arm'. Got 'parallels'."),
     ("design: parallel", "study: fava-2017", "study", "study: Unknown study 'fava-2017'. Did you mean"),
     ("alpha: 0.05", "alpha: 5", "alpha", "alpha: must be less than 1. Got 5."),
     ("[0.5, 1]", "[0.5, 0.9]", "looks", "looks: 'fractions' must ascend to 1, such as [0.5, 1]."),

@@ -123,13 +123,14 @@ def test_times_that_are_nearly_one_are_one():
 def test_a_rule_that_can_do_nothing_is_not_needed():
     assert not policy_of().is_needed
     assert not policy_of(missed_rating=0.2).is_needed
-    for one in (
+    acting: tuple[dict[str, Any], ...] = (
         {"missed_session": 0.1},
         {"dropout": {"share": 0.1}},
         {"hold": {"diastolic_mmHg": 100}},
         {"flexible": {"a": {"levels": [1, 2]}}},
         {"rescue": {"a": {"start": "day 7"}}},
-    ):
+    )
+    for one in acting:
         assert policy_of(**one).is_needed, one
     assert not policy_of(flexible={"b": {"levels": [1, 2]}}).is_needed
 
@@ -440,7 +441,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def state_of(policy: TrialPolicy, seed: int = 5) -> dict[str, np.ndarray]:
+def state_of(policy: TrialPolicy, seed: int = 5) -> dict[str, Any]:
     rng, shape = np.random.default_rng(seed), (len(policy.keys), len(policy.times_h))
     return {
         "severity": rng.uniform(0.1, 0.7, shape),
@@ -490,7 +491,7 @@ def test_a_run_that_starts_again_leaves_nothing_of_the_first_try(first: int):
 
 def test_an_arm_without_ketamine_gets_the_same_rules_afterwards():
     text = "midazolam 0.045 mg/kg iv over 40 min, weekly x 4"
-    rules = {name: EVERYTHING[name] for name in ("dropout", "missed_session", "hold", "rescue")}
+    rules: dict[str, Any] = {name: EVERYTHING[name] for name in ("dropout", "missed_session", "hold", "rescue")}
     during, after = (policy_of(300, regimen=text, **rules) for _ in range(2))
     severity = np.random.default_rng(7).uniform(0.1, 0.7, (300, len(during.times_h)))
     play(during, severity)
