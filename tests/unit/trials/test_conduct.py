@@ -89,9 +89,11 @@ def alone(regimen: str, *, n: int = 4, last: str = "day 7", **changes: Any) -> C
         "design": "single-arm",
         "arms": {"one": {"n": n, "regimen": regimen}},
         "visits": visits,
+        "population": {},
+        "endpoints": {"end": {"kind": "change", "at": last}},
     }
-    content["population"] = {}
-    (found,) = run(0, **(content | {"endpoints": {"end": {"kind": "change", "at": last}}} | changes))
+    content |= changes
+    (found,) = run(0, **content)
     return found
 
 
