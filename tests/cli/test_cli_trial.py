@@ -94,6 +94,7 @@ def test_the_schema_of_protocols_is_the_one_that_ships(command: Command):
         (("run", "SMALL", "--set", "arms.activ.n=3"), "Did you mean 'active'"),
         (("run", "SMALL", "--set", "endpoints.fall.at=day 3"), "no visit rates MADRS at day 3"),
         (("run", "SMALL", "--set", "severity.episode=0.5"), "Unknown parameter"),
+        (("run", "SMALL", "--set", "arm.active.n=3"), "Did you mean arms?"),
         (("run", "SMALL", "--json", "--csv"), "'--json' and '--csv'"),
         (("run", "SMALL", "--parameters", "nothing"), "Unknown parameter set"),
         (("run", "SMALL", "--out", "result.txt"), "'--out'"),
@@ -191,3 +192,66 @@ def test_power_grows_with_size_and_is_json_and_a_page(command: Command, small: P
     )
     check_stands_alone(page.read_text(encoding="utf-8"))
     assert "n per arm" in command(*words).out
+
+
+LOOKS = ("--set", "looks.fractions=[0.5, 1]")
+
+
+def test_each_look_has_a_row_of_its_own_and_a_boundary(command: Command, small: Path):
+    shown = command("trial", "run", small, *LOOKS, "--quiet").out
+    lines = [line.split() for line in shown.splitlines() if " % of patients" in line and "boundary" in line]
+    assert ["50", "100"] == [line[line.index("at") + 1] for line in lines]
+    assert lines[0][-1] == "±2.96"  # Lan & DeMets 1983, two looks by O'Brien and Fleming's spending
+    assert lines[1][-1] == "±1.97"
+    document = checked("trial-1", command("trial", "run", small, *LOOKS, "--quiet", "--json").out)
+    one = [each["p50"] for each in document["estimates"] if each["measure"].startswith("z at ")]
+    assert len(one) == 2
+    assert one[0] != one[1]
+
+
+def test_a_ratio_over_replicates_is_its_median(command: Command, small: Path):
+    run = ("trial", "run", small, "--replicates", 7, "--quiet")
+    document = checked("trial-1", command(*run, "--json").out)
+    (ratio,) = (one for one in document["estimates"] if one["measure"] == "odds ratio")
+    (line,) = (line for line in command(*run).out.splitlines() if "odds ratio" in line)
+    assert f" {ratio['p50']:.2f} " in line
+    assert ratio["p50"] != ratio["mean"]
+
+
+def test_a_protocol_is_shown_with_all_that_tables_do_not_say(command: Command, small: Path):
+    changes = {
+        "randomisation": "{strata: [MADRS >= 30], blocks: [4]}",
+        "conduct.missed_session": "0.04",
+        "conduct.hold": "{systolic_mmHg: 160}",
+        "conduct.dropout.per_10_points": "1.5",
+        "looks.fractions": "[0.5, 1]",
+        "visits": "[{at: day 0}, {at: day 1, window: 2 h}, {at: day 7, window: 1 d}]",
+    }
+    words = [word for path, value in changes.items() for word in ("--set", f"{path}={value}")]
+    shown = command("trial", "show", small, *words).out
+    for text in (
+        "randomisation: strata MADRS >= 30; blocks of 4",
+        "leaving: 30 % by day 1 of those who stay as ill; times 1.5 for every 10 points more",
+        "missed: 4 % of sessions",
+        "held: a session with systolic 160 mmHg or more before it",
+        "looks: at 50 %, 100 % of patients, spending obrien-fleming",
+        "± 1 d",
+        "± 2 h",
+    ):
+        assert text in shown
+    for name, text in {
+        "zarate-2006": "a period starts every 8 d",
+        "sustain-1": "compared is who has stable remission (12 or less) there",
+        "transform-2": "doses of flexible: 1, 1.5 times what the regimen says, from day 3 to day 14",
+    }.items():
+        assert text in command("trial", "show", name).out
+
+
+def test_power_says_of_what_it_is(command: Command, small: Path):
+    words = ("power", "--n", "4:8:4", "--replicates", 5)
+    crossover = command("trial", words[0], "zarate-2006", *words[1:])
+    assert "n in all" in crossover.out
+    uneven = command("trial", words[0], small, *words[1:], *LOOKS, "--set", "arms.saline.n=4")
+    assert "Formula: from the mean effect" in uneven.out
+    assert "interim looks are not in it" in uneven.err
+    assert "not 2:1 as in the file" in uneven.err

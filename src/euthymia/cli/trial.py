@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from os import cpu_count
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from euthymia.cli import options, show
-from euthymia.errors import invalid
+from euthymia.errors import InvalidInputError, invalid
 
 if TYPE_CHECKING:
+    from euthymia.cli.trial_numbers import Summary
     from euthymia.compute.executor import Executor
     from euthymia.files.run_folder import BatchStore
     from euthymia.model.parameters import ParameterSet
@@ -107,14 +108,11 @@ def show_trial(
     if json:
         _dump(protocol.model_dump(mode="json", by_alias=True))
         return
+    from euthymia.cli.trial_protocol import length_text, plan_lines
     from euthymia.trials.design import time_text
 
-    print(f"{protocol.id}: {protocol.title}")
-    print(f"{protocol.design}, {protocol.size} patients of '{protocol.population.name}'")
-    for rule in protocol.population.entry:
-        bounds = [f"{rule.at_least:g} or more"] if rule.at_least is not None else []
-        bounds += [f"{rule.at_most:g} or less"] if rule.at_most is not None else []
-        print(f"entry: {rule.scale} {' and '.join(bounds)} at {' and '.join(rule.at)}")
+    for line in plan_lines(protocol):
+        print(line)
     show.table(
         ("arm", "n", "regimen", "setting", ""),
         [
@@ -126,7 +124,11 @@ def show_trial(
     show.table(
         ("visit", "scales", "window"),
         [
-            [time_text(visit.at), ", ".join(visit.scales), time_text(visit.window) if visit.window else ""]
+            [
+                time_text(visit.at),
+                ", ".join(visit.scales),
+                f"± {length_text(visit.window)}" if visit.window else "",
+            ]
             for visit in protocol.visits
         ],
     )
@@ -316,9 +318,24 @@ def _read(
     fields = {*Protocol.model_fields, "schema"}
     of_protocol = [one for one in changes or () if one.split(".")[0].split("=")[0].strip() in fields]
     overrides = [one for one in changes or () if one not in of_protocol]
+    for one in overrides:
+        _check_layer(one, fields)
     return load_protocol(name, changes=of_protocol), options.chosen_set(
         parameters, overrides, mechanisms=mechanism
     )
+
+
+def _check_layer(change: str, fields: Collection[str]) -> None:
+    """Raise where what is to be changed is close to a field of the protocol, and no layer of parameters."""
+    from euthymia.errors import nearest
+    from euthymia.model.parameters import load_parameters
+
+    first = change.split("=")[0].split(".")[0].strip()
+    close = nearest(first, fields)
+    layers = {key.split(".")[0] for key in load_parameters("composed").chain}
+    if close and first not in layers:
+        message = f"'--set {change}': no such field. Did you mean {' or '.join(close)}?"
+        raise InvalidInputError(message)
 
 
 def _sources(protocol: Protocol, chosen: ParameterSet) -> list[str]:
@@ -343,6 +360,9 @@ def _print(result: TrialResult) -> None:
     """Print who took part and what was estimated, over replicates where there are several."""
     import numpy as np
 
+    from euthymia.cli.trial_numbers import primary_contrasts, summaries
+    from euthymia.trials.design import time_text
+
     protocol, count = result.protocol, len(result.replicates)
     every = result.replicates
     print(
@@ -350,70 +370,48 @@ def _print(result: TrialResult) -> None:
     )
     screened = np.mean([one.screened for one in every])
     left = np.mean([1.0 - sum(one.completed.values()) / sum(one.enrolled.values()) for one in every])
-    print(f"screened {screened:.0f} a replicate; {100.0 * left:.1f} % left before the end\n")
-    heads = (
-        "endpoint",
-        "arm",
-        "against",
-        "measure",
-        "value",
-        "90 % of replicates" if count > 1 else "interval",
-        "p",
-    )
-    heads = (*heads[:-1], f"p < {protocol.alpha:g}") if count > 1 else heads
+    print(f"screened {screened:.0f} a replicate; {100.0 * left:.1f} % left before the end")
+    if protocol.withdrawal is not None:
+        (compared, *_) = primary_contrasts(result, summaries(result))
+        print(f"compared {compared.n:.0f} a replicate, who were well at {time_text(protocol.withdrawal.at)}")
+    print()
+    interval = "90 % of replicates" if count > 1 else f"{100.0 * (1.0 - protocol.alpha):g} % interval"
+    tested = f"p < {protocol.alpha:g}" if count > 1 else "p"
+    heads = ("endpoint", "arm", "against", "measure", "value", interval, tested)
     show.table(heads, _estimate_rows(result), right=(4, 5, 6))
+    if count > 1:
+        print(
+            "Value: mean over replicates, of ratios the median. An arm's mean is of those rated, unadjusted."
+        )
     print(show.NOT_A_DEVICE)
 
 
 def _estimate_rows(result: TrialResult) -> list[list[str]]:
     """Return every estimate as a row of text."""
+    from euthymia.cli.trial_numbers import summaries
+
+    return [_estimate_row(one) for one in summaries(result)]
+
+
+def _estimate_row(one: Summary) -> list[str]:
     import numpy as np
 
-    first, count = result.replicates[0].estimates, len(result.replicates)
-    rows = []
-    for one in first:
-        values = [
-            found
-            for each in result.replicates
-            for found in each.estimates
-            if (found.endpoint, found.arm, found.reference, found.measure)
-            == (one.endpoint, one.arm, one.reference, one.measure)
-        ]
-        known = np.array([found.value for found in values])
-        known = known[np.isfinite(known)]
-        low, high = (one.low, one.high) if count == 1 else _ends(known)
-        p = [found.p for found in values if np.isfinite(found.p)]
-        tested = (
-            f"{p[0]:.3g}"
-            if count == 1 and p
-            else f"{np.mean(np.array(p) < result.protocol.alpha):.0%}"
-            if p
-            else ""
-        )
-        middle = float(known.mean()) if len(known) else float("nan")
-        rows.append(
-            [
-                one.endpoint,
-                one.arm,
-                one.reference,
-                one.measure,
-                shown_number(middle, one.measure),
-                f"{shown_number(low, one.measure)} to {shown_number(high, one.measure)}"
-                if np.isfinite(low)
-                else "",
-                tested if one.reference or count == 1 else "",
-            ]
-        )
-    return rows
+    from euthymia.cli.trial_numbers import boundary_text
 
-
-def _ends(values: Any) -> tuple[float, float]:
-    import numpy as np
-
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, (0.05, 0.95))
-    return float(low), float(high)
+    is_known = np.isfinite(one.low) and np.isfinite(one.high)
+    ends = [shown_number(end, one.measure) for end in (one.low, one.high)]
+    lacking = "" if one.count == one.replicates or not one.count else f" ({one.count} of {one.replicates})"
+    is_single = one.replicates == 1
+    p = one.p if is_single else one.significant if one.reference else float("nan")
+    return [
+        one.endpoint,
+        one.arm,
+        one.reference,
+        one.measure,
+        shown_number(one.value, one.measure) + lacking,
+        boundary_text(one) or (" to ".join(ends) if is_known else ""),
+        "" if not np.isfinite(p) else f"{p:.3g}" if is_single else f"{p:.0%}",
+    ]
 
 
 def shown_number(value: float, measure: str) -> str:
@@ -422,7 +420,9 @@ def shown_number(value: float, measure: str) -> str:
 
     if not math.isfinite(value):
         return "–"
-    if measure in ("share", "risk difference"):
+    from euthymia.cli.trial_numbers import is_share
+
+    if is_share(measure) or measure == "risk difference":
         return f"{100.0 * value:.1f} %"
     return f"{value:.2f}"
 
@@ -475,12 +475,13 @@ def power(
             executor=executor_of(workers, patients=patients),
             on_done=on_done,
         )
-    show.warn([UNCALIBRATED], is_quiet=quiet)
+    cautions = [UNCALIBRATED, *power_notes(protocol)]
+    show.warn(cautions, is_quiet=quiet)
     made = provenance_of(protocol, chosen, seed=seed, engine=engine) | {"replicates": replicates}
     if json:
         _dump(_power_json(protocol, curves, made, context.obj))
     else:
-        _print_power(curves)
+        _print_power(curves, counted_in(protocol))
     if report is not None:
         from euthymia.cli.trial_report import power_report
 
@@ -493,17 +494,39 @@ def power(
             assumed=protocol.assumed,
             labels={key: arm.label or key for key, arm in protocol.arms.items()},
             provenance={**made, "sources": _sources(protocol, chosen)},
-            warnings=[UNCALIBRATED],
+            warnings=cautions,
+            counted=counted_in(protocol),
         )
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {report}", is_quiet=quiet)
 
 
-def _print_power(curves: Sequence[PowerCurve]) -> None:
+def counted_in(protocol: Protocol) -> str:
+    """Return in words of what a size of a power curve is."""
+    if protocol.crossover is not None:
+        return "in all"
+    return "in each arm" if protocol.withdrawal is None else "who start in each arm"
+
+
+def power_notes(protocol: Protocol) -> list[str]:
+    """Return what of a protocol a power curve leaves out."""
+    found = []
+    if protocol.looks.fractions != (1.0,):
+        found.append(
+            "Power is that of one analysis at the end: interim looks are not in it. "
+            "'trial run' has the power with looks at the size of the file."
+        )
+    if protocol.crossover is None and len(set(protocol.sizes)) > 1:
+        ratio = ":".join(map(str, protocol.ratio))
+        found.append(f"Power is by arms of one size, not {ratio} as in the file.")
+    return found
+
+
+def _print_power(curves: Sequence[PowerCurve], counted: str) -> None:
     for one in curves:
         print(f"{one.endpoint}: {one.arm} against {one.reference}, two-sided alpha {one.alpha:g}")
         heads = (
-            "n per arm",
+            {"in each arm": "n per arm", "in all": "n in all"}.get(counted, "n who start per arm"),
             "power",
             "95 % Monte Carlo",
             *(("formula",) if one.closed_form is not None else ()),
@@ -513,6 +536,8 @@ def _print_power(curves: Sequence[PowerCurve]) -> None:
             row = [str(size), f"{one.power[place]:.1%}", f"{one.low[place]:.1%} to {one.high[place]:.1%}"]
             rows.append(row + ([f"{one.closed_form[place]:.1%}"] if one.closed_form is not None else []))
         show.table(heads, rows, right=(0, 1, 2, 3))
+    if any(one.closed_form is not None for one in curves):
+        print(f"Formula: from the mean effect and its spread as simulated at {max(curves[0].sizes)}.")
     print(show.NOT_A_DEVICE)
 
 

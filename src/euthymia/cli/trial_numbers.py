@@ -12,6 +12,7 @@ from euthymia.dosing.drug import find_drug
 from euthymia.model.scales import find_scale
 from euthymia.trials.design import SAME_TIME_H, Endpoint, Protocol, time_text
 from euthymia.trials.endpoints import Stretch, relapse, stretches, values
+from euthymia.trials.looks import REACHED, STOPPED, Z
 from euthymia.trials.records import Cohort, TrialResult
 
 Array = NDArray[np.float64]
@@ -28,6 +29,8 @@ CONTRASTS = ("difference", "hazard ratio", "risk difference", "odds ratio", "sta
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """One estimate over replicates: mean and 5 to 95 %; with one replicate its own value and interval.
+
+    Of a ratio the median, as a mean is that of the few replicates in which an arm has hardly an event.
 
     ``significant`` is the share with p < alpha of the ``tested`` replicates that have a p, NaN if none has;
     ``count`` is how many replicates have a value, of ``replicates``.
@@ -103,13 +106,24 @@ def labels_of(result: TrialResult) -> dict[str, str]:
 # --- over replicates ---------------------------------------------------------------------------
 
 
-def interval(sizes: Array) -> tuple[float, float, float]:
-    """Return mean, 5 % and 95 % of the finite values; NaN where there are none."""
+def interval(sizes: Array, *, is_ratio: bool = False) -> tuple[float, float, float]:
+    """Return mean, of ratios median, with 5 % and 95 % of the finite values; NaN where there are none."""
     known = sizes[np.isfinite(sizes)]
     if not len(known):
         return NAN, NAN, NAN
     low, high = np.quantile(known, OUTER)
-    return float(known.mean()), float(low), float(high)
+    return float(np.median(known) if is_ratio else known.mean()), float(low), float(high)
+
+
+def boundary_text(one: Summary) -> str:
+    """Return the boundary of a look in one replicate, which stands in place of an interval; else nothing."""
+    is_look = one.replicates == 1 and one.measure.startswith(Z)
+    return f"boundary ±{one.high:.2f}" if is_look else ""
+
+
+def is_share(measure: str) -> bool:
+    """Return whether a measure is a share of one, which is read in per cent."""
+    return measure in ("share", STOPPED) or measure.startswith(REACHED)
 
 
 def summaries(result: TrialResult) -> list[Summary]:
@@ -126,7 +140,7 @@ def _summary(result: TrialResult, group: list) -> Summary:
     p = np.array([one.p for one in group], float)
     known = p[np.isfinite(p)]
     first = group[0]
-    value, low, high = interval(sizes)
+    value, low, high = interval(sizes, is_ratio=first.measure in RATIO_MEASURES)
     if len(result.replicates) == 1:
         value, low, high = first.value, first.low, first.high
     return Summary(

@@ -143,6 +143,7 @@ def power_report(
     provenance: Mapping[str, object] | None = None,
     warnings: Sequence[str] = (),
     target: float = TARGET,
+    counted: str = "in each arm",
 ) -> str:
     """Return the page of power by the size of the arms as HTML.
 
@@ -160,6 +161,8 @@ def power_report(
         As in a TrialResult.
     target : float
         Power that is marked, above 0 and below 1.
+    counted : str
+        Of what a size is: ``in each arm``, or ``in all`` of a crossover.
     """
     named, made = labels or {}, provenance or {}
     styles = arm_styles({one.arm: named.get(one.arm, one.arm) for one in curves})
@@ -175,14 +178,15 @@ def power_report(
         for one in curves
     ]
     has_form = any(one.closed_form is not None for one in curves)
-    form = " Thin long dashes: power by the closed form." if has_form else ""
+    form = f" {CLOSED_FORM}" if has_form else ""
     alpha, replicates = curves[0].alpha, curves[0].replicates
-    figure = panels_html([("", power_figure(lines, target=target))], key=key_html(list(styles.values())))
-    reached = [_reached(one, target, named) for one in curves]
+    drawn = power_figure(lines, target=target, counted=counted)
+    figure = panels_html([("", drawn)], key=key_html(list(styles.values())))
+    reached = [_reached(one, target, named, counted) for one in curves]
     return render_report(
         kind="power of a virtual trial",
         title=title,
-        lead=[f"Power for {curves[0].endpoint} by the number of patients in each arm, simulated."],
+        lead=[f"Power for {curves[0].endpoint} by the number of patients {counted}, simulated."],
         sections=[
             Section(
                 title="Power",
@@ -190,7 +194,7 @@ def power_report(
                 figure=figure,
                 caption=f"Simulated: share of {replicates} replicates with p < {alpha:g}; band: 95 % "
                 f"interval of the Monte Carlo error.{form} Dotted: {percent(target)}.",
-                tables=[_power_table(one, named) for one in curves],
+                tables=[_power_table(one, named, counted) for one in curves],
             ),
             assumed_section(assumed),
         ],
@@ -201,12 +205,18 @@ def power_report(
     )
 
 
+CLOSED_FORM = (
+    "Thin long dashes: power by the closed form, from the mean effect and its spread as simulated at the "
+    "largest size."
+)
+
+
 def _listed(provenance: Mapping[str, object]) -> Sequence[object]:
     given = provenance.get("sources", ())
     return given if isinstance(given, list | tuple) else ()
 
 
-def _reached(one: PowerCurve, target: float, labels: Mapping[str, str]) -> str:
+def _reached(one: PowerCurve, target: float, labels: Mapping[str, str], counted: str) -> str:
     """Return from which size on a curve stays at or above the target."""
     what = f"{labels.get(one.arm, one.arm)} against {labels.get(one.reference, one.reference)}"
     order = np.argsort(one.sizes)
@@ -214,7 +224,7 @@ def _reached(one: PowerCurve, target: float, labels: Mapping[str, str]) -> str:
     is_below = np.flatnonzero(~(power >= target))
     first = 0 if not len(is_below) else int(is_below[-1]) + 1
     if first == len(sizes):
-        return f"{what}: {percent(target)} is not reached with up to {sizes[-1]} patients in each arm."
+        return f"{what}: {percent(target)} is not reached with up to {sizes[-1]} patients {counted}."
     is_sure = np.flatnonzero(~(low >= target))
     sure = 0 if not len(is_sure) else int(is_sure[-1]) + 1
     beyond = (
@@ -223,10 +233,10 @@ def _reached(one: PowerCurve, target: float, labels: Mapping[str, str]) -> str:
         else "; its interval includes less at every size"
     )
     start = "at every size tried, from" if first == 0 else "from"
-    return f"{what}: {percent(target)} is reached {start} {sizes[first]} patients in each arm on{beyond}."
+    return f"{what}: {percent(target)} is reached {start} {sizes[first]} patients {counted} on{beyond}."
 
 
-def _power_table(one: PowerCurve, labels: Mapping[str, str]) -> TableBlock:
+def _power_table(one: PowerCurve, labels: Mapping[str, str], counted: str) -> TableBlock:
     form = one.closed_form
     rows = [
         [
@@ -237,7 +247,7 @@ def _power_table(one: PowerCurve, labels: Mapping[str, str]) -> TableBlock:
         ]
         for place, size in enumerate(one.sizes)
     ]
-    heads = ("patients in each arm", "power", "95 % interval", *(() if form is None else ("closed form",)))
+    heads = (f"patients {counted}", "power", "95 % interval", *(() if form is None else ("closed form",)))
     return TableBlock(
         title=f"{labels.get(one.arm, one.arm)} against {labels.get(one.reference, one.reference)}",
         heads=heads,

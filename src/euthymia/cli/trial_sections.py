@@ -229,12 +229,14 @@ def contrast_section(one: Shown) -> Section:
     panels = [_contrast_panel(one, contrast) for contrast in found]
     is_compared = any(contrast.reference for contrast in found)
     none = "Dotted: no effect" if is_compared else "Dotted: 0"
+    middle = "geometric mean" if found[0].measure in RATIO_MEASURES else "mean"
     has_open = any(_beside(one, contrast) for contrast in found)
     beside = " Black line and diamond: published." if has_open else ""
     return Section(
         title=title,
         figure=panels_html(panels, narrowest_px=330),
-        caption=f"Simulated: {one.count} trials of this size. {none}; thick: mean over replicates.{beside}"
+        caption=f"Simulated: {one.count} trials of this size. {none}; thick: {middle} over replicates."
+        + beside
         + (
             f" The share with p < {protocol.alpha:g} is the power, if people and drug are as modelled."
             if is_compared
@@ -287,7 +289,9 @@ def estimate_section(one: Shown) -> Section:
         else:
             tables.append(TableBlock(title=words + mark, heads=("estimate",), rows=[["none"]]))
     one_only = one.count == 1
-    text = "One replicate." if one_only else f"Mean over replicates with its {one.level}."
+    text = (
+        "One replicate." if one_only else f"Mean over replicates, of ratios the median, with its {one.level}."
+    )
     return Section(title="All estimates", texts=[text], tables=tables)
 
 
@@ -295,7 +299,7 @@ def _heads(one: Shown) -> tuple[str, ...]:
     protocol = one.result.protocol
     last = "p" if one.count == 1 else f"share with p < {protocol.alpha:g}"
     level = f"{percent(1.0 - protocol.alpha)} interval" if one.count == 1 else "5 to 95 %"
-    size = "value" if one.count == 1 else "mean"
+    size = "value" if one.count == 1 else "mean or median"
     return ("arm", "against", "measure", "method", size, level, last, "n", "published")
 
 
@@ -312,7 +316,7 @@ def _estimate_row(one: Shown, found: Summary) -> list[str]:
         _measure_text(found.measure),
         found.method,
         value + missing,
-        interval_text(found).strip("()") or "–",
+        numbers.boundary_text(found) or interval_text(found).strip("()") or "–",
         shown_p,
         f"{found.n:.1f}".removesuffix(".0"),
         _published_text(one, found.measure, beside),

@@ -112,7 +112,7 @@ def sized(measure: str, value: float) -> str:
     """Return an estimate as it is read: shares in per cent, ratios plain, the rest with a sign or unit."""
     if not np.isfinite(value):
         return "–"
-    if measure == "share":
+    if numbers.is_share(measure):
         return percent(value)
     if measure == "risk difference":
         return f"{100.0 * value:+.0f} %"

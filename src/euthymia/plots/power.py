@@ -26,8 +26,8 @@ class PowerLine:
     closed_form: Array | None = None
 
 
-def power_figure(curves: Sequence[PowerLine], *, target: float) -> str:
-    """Return power by the number of patients in each arm, as HTML; a formula's power as a thin line."""
+def power_figure(curves: Sequence[PowerLine], *, target: float, counted: str = "in each arm") -> str:
+    """Return power by the number of patients, counted in each arm or otherwise, as HTML; a formula's thin."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -51,7 +51,7 @@ def power_figure(curves: Sequence[PowerLine], *, target: float) -> str:
                     y=100.0 * one.closed_form,
                     mode="lines",
                     line={"color": SOFT, "width": 1.4, "dash": "longdash"},
-                    hovertemplate="%{x} an arm: %{y:.0f} % by the formula<extra></extra>",
+                    hovertemplate="%{x} patients: %{y:.0f} % by the formula<extra></extra>",
                 )
             )
         figure.add_trace(
@@ -62,11 +62,11 @@ def power_figure(curves: Sequence[PowerLine], *, target: float) -> str:
                 line={"color": one.style.colour, "width": 2, "dash": one.style.dash},
                 marker={"symbol": one.style.marker, "size": 8},
                 customdata=100.0 * np.column_stack([one.low, one.high]),
-                hovertemplate="%{x} an arm: %{y:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f} %)"
+                hovertemplate="%{x} patients: %{y:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f} %)"
                 f"<extra>{lines(one.style.label, 40)}</extra>",
             )
         )
     figure.add_hline(y=100.0 * target, line_width=1.2, line_dash="dot", line_color=INK)
-    figure.update_xaxes(title_text="Patients in each arm")
+    figure.update_xaxes(title_text=f"Patients {counted}")
     figure.update_yaxes(title_text="Power (%)", range=[0, 102], dtick=20)
     return plain(figure, height=420)
