@@ -384,7 +384,7 @@ class Endpoint(Part):
         if self.kind == "relapse" and not _counts(self.rule or "", self.scale):
             _refuse(f"the rule {self.rule!r} asks for points of another scale than {self.scale}")
         if self.kind == "event" and self.event not in EVENTS:
-            _refuse(f"must name an 'event', one of {', '.join(EVENTS)}")
+            _refuse(f"must name an 'event', one of {', '.join(EVENTS)}, not {self.event!r}")
         for name in sorted(self.model_fields_set & READ_BY.keys()):
             if not {self.kind, self.among} & READ_BY[name]:
                 _refuse(f"{name!r} is read by {', '.join(sorted(READ_BY[name]))}, not by {self.kind}")
@@ -719,11 +719,13 @@ def _problems_of_arms(protocol: Protocol) -> Iterator[str]:
     if design == "crossover" and len(arms) < 2:
         yield "arms: a crossover needs two or more"
     if design == "single-arm" and (len(arms) > 1 or controls):
-        yield "arms: a single-arm design has one, and no control"
+        yield f"arms: a single-arm design has one, and no control; here are {', '.join(arms)}"
     if (design == "crossover") != (protocol.crossover is not None):
-        yield "crossover: must be given exactly where 'design' is crossover"
+        such = " Such as {n: 20, period: 7 d, sequences: [[a, b], [b, a]]}" if design == "crossover" else ""
+        yield f"crossover: must be given exactly where 'design' is crossover; here it is {design}.{such}"
     if (design == "withdrawal") != (protocol.withdrawal is not None):
-        yield "withdrawal: must be given exactly where 'design' is withdrawal"
+        such = " Such as {at: day 56, rule: response}" if design == "withdrawal" else ""
+        yield f"withdrawal: must be given exactly where 'design' is withdrawal; here it is {design}.{such}"
     empty = [name for name, arm in arms.items() if arm.n is None and protocol.crossover is None]
     if empty:
         yield f"arms.{empty[0]}: an arm must have patients; give 'n'"
@@ -784,8 +786,10 @@ def _until(plan: Regimen, time_h: float) -> tuple[TimedItem, ...]:
 
 def _problems_of_visits(protocol: Protocol) -> Iterator[str]:
     visits = protocol.visits
-    if any(b.at - a.at < CLOSEST_VISITS_H - SAME_TIME_H for a, b in pairwise(visits)):
-        yield "visits: must ascend in time, a minute or more apart"
+    for a, b in pairwise(visits):
+        if b.at - a.at < CLOSEST_VISITS_H - SAME_TIME_H:
+            pair = f"{time_text(b.at)} stands after {time_text(a.at)}"
+            yield f"visits: must ascend in time, a minute or more apart; {pair}"
     for place, (a, b) in enumerate(pairwise(visits), start=1):
         if a.at < b.at and a.at + a.window >= b.at - b.window and (a.window or b.window):
             yield f"visits.{place}: windows of {time_text(a.at)} and {time_text(b.at)} overlap"

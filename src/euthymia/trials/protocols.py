@@ -258,11 +258,23 @@ def _said(error: Any, source: Source) -> Iterator[str]:
         for problem in message.splitlines():
             yield _line(source, *_within(source, path, problem))
     else:
-        message = PLAIN.sub("must", message).replace(" after validation", "")
-        is_said = f"not {given!r}" in message or not isinstance(given, str | int | float)
+        plain = PLAIN.sub("must", message).replace(" after validation", "")
+        message = NEEDED.get(error["type"], plain)
+        quoted = repr(given) if isinstance(given, str) else f"not {given!r}"
+        is_said = quoted in message or not isinstance(given, str | int | float)
         yield _line(source, path, message if is_said else f"{message.rstrip('.')}. Got {given!r}")
 
 
+NEEDED = dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number")
+NEEDED |= dict.fromkeys(("float_type", "float_parsing"), "must be a number")
+NEEDED |= dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false")
+NEEDED |= dict.fromkeys(("dict_type", "model_type"), "must be fields, each with its value")
+NEEDED |= {
+    "string_type": "must be text: an amount with its unit, digits alone in quotes",
+    "tuple_type": "must be a list such as [a, b]",
+    "string_pattern_mismatch": "must be of lower-case letters, digits and hyphens, such as my-trial",
+}
+"""What is said in place of pydantic's own words."""
 PLAIN = re.compile(r"^(Input|String|Tuple|Dictionary) should")
 """How pydantic begins."""
 

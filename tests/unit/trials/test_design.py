@@ -66,9 +66,9 @@ def test_other_times_are_refused_with_what_was_given(bad: object):
 
 Rule = tuple[str, str, str, str]
 FIELDS: list[Rule] = [
-    ("title: Two arms", "title: 3", "title: 3", "title: must be a valid string. Got 3."),
+    ("title: Two arms", "title: 3", "title: 3", "title: must be text: an amount with its unit"),
     ("title: Two arms", "titles: x", "titles: x", "titles: no such field. Did you mean title"),
-    ("id: a-trial", "id: A trial", "id: A", "id: must match pattern"),
+    ("id: a-trial", "id: A trial", "id: A", "id: must be of lower-case letters, digits and hyphens"),
     (
         "protocol/1",
         "protocol/2",
@@ -294,12 +294,17 @@ TOGETHER: list[Rule] = [
         "arms: only one may be the control, not high, control.",
     ),
     ("    n: 40\n", "", "  high:", "arms.high: an arm must have patients; give 'n'."),
-    ("design: parallel", "design: single-arm", "arms:", "arms: a single-arm design has one, and no control."),
+    (
+        "design: parallel",
+        "design: single-arm",
+        "arms:",
+        "arms: a single-arm design has one, and no control; here are high, control.",
+    ),
     (
         "design: parallel",
         "design: crossover",
         "schema",
-        "crossover: must be given exactly where 'design' is crossover.",
+        "crossover: must be given exactly where 'design' is crossover; here it is",
     ),
     (
         "design: parallel",
@@ -313,8 +318,8 @@ TOGETHER: list[Rule] = [
         "blocks",
         "randomisation.blocks: must be multiples of 3, the sum of the ratio 2:1 of the",
     ),
-    ("day 10, scales", "day 0.5, scales", "visits:", "visits: must ascend in time, a minute or more apart."),
-    ("day 1, scales", "0.5 min, scales", "visits:", "visits: must ascend in time, a minute or more apart."),
+    ("day 10, scales", "day 0.5, scales", "visits:", "visits: must ascend in time, a minute or more apart; "),
+    ("day 1, scales", "0.5 min, scales", "visits:", "visits: must ascend in time, a minute or more apart; "),
     ("window: 1 d", "window: 9 d", "at: day 10", "visits.2: windows of day 1 and day 10 overlap."),
     ("at: day 0, ", "at: 1 h, ", "visits:", "visits: one must be at day 0, which is baseline."),
     ("alpha: 0.05", "ends: day 10", "ends:", "ends: must not lie before the last visit, day 17."),

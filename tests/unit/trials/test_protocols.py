@@ -238,7 +238,10 @@ def test_changes_are_made_in_order_and_the_source_stays():
             "visits.2={at: day 10, scale: x}",
             "'--set visits.2={at: day 10, scale: x}': visits.2.scale: no such field.",
         ),
-        ("looks.fractions=[0.5", "'--set looks.fractions=[0.5': looks.fractions: must be a valid tuple."),
+        (
+            "looks.fractions=[0.5",
+            "'--set looks.fractions=[0.5': looks.fractions: must be a list such as [a, b].",
+        ),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused(change: str, expected: str):
