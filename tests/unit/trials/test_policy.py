@@ -491,7 +491,9 @@ def test_a_run_that_starts_again_leaves_nothing_of_the_first_try(first: int):
 
 def test_an_arm_without_ketamine_gets_the_same_rules_afterwards():
     text = "midazolam 0.045 mg/kg iv over 40 min, weekly x 4"
-    rules: dict[str, Any] = {name: EVERYTHING[name] for name in ("dropout", "missed_session", "hold", "rescue")}
+    rules: dict[str, Any] = {
+        name: EVERYTHING[name] for name in ("dropout", "missed_session", "hold", "rescue")
+    }
     during, after = (policy_of(300, regimen=text, **rules) for _ in range(2))
     severity = np.random.default_rng(7).uniform(0.1, 0.7, (300, len(during.times_h)))
     play(during, severity)
