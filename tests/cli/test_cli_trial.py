@@ -255,3 +255,29 @@ def test_power_says_of_what_it_is(command: Command, small: Path):
     assert "Formula: from the mean effect" in uneven.out
     assert "interim looks are not in it" in uneven.err
     assert "not 2:1 as in the file" in uneven.err
+
+
+SEVERAL = "ketamine {dose} iv over 40 min, twice weekly x 6"
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        (("looks", "missed_session"), ()),
+        (("flexible", "rescue"), (f"arms.high.regimen={SEVERAL}",)),
+        (("crossover",), ("design=crossover", "arms.high.n=null", "arms.control.n=null")),
+    ],
+)
+def test_what_is_commented_out_in_the_template_can_be_used(
+    command: Command, tmp_path: Path, fields: tuple[str, ...], changes: tuple[str, ...]
+):
+    path = tmp_path / "mine.yaml"
+    command("trial", "init", path)
+    text = path.read_text(encoding="utf-8")
+    for field in fields:
+        assert f"# {field}: " in text
+        text = text.replace(f"# {field}: ", f"{field}: ")
+    path.write_text(text, encoding="utf-8")
+    words = [word for one in changes for word in ("--set", one)]
+    done = command("trial", "check", path, *words)
+    assert "can be run" in done.out, done.err
