@@ -98,8 +98,8 @@ def test_the_schema_of_protocols_is_the_one_that_ships(command: Command):
         (("run", "SMALL", "--json", "--csv"), "'--json' and '--csv'"),
         (("run", "SMALL", "--parameters", "nothing"), "Unknown parameter set"),
         (("run", "SMALL", "--out", "result.txt"), "'--out'"),
-        (("power", "SMALL", "--n", "20"), "'--n' must be LOW:HIGH"),
-        (("power", "SMALL", "--n", "30:20"), "'--n' must be LOW:HIGH"),
+        (("power", "SMALL", "--n", "3"), "'--n' must be N, LOW:HIGH"),
+        (("power", "SMALL", "--n", "30:20"), "'--n' must be N, LOW:HIGH"),
         (("power", "SMALL", "--endpoint", "fal"), "Did you mean 'fall'"),
         (("power", "bio-k"), "control"),
         (("check", "SMALL", "--set", "design=cross"), "design"),
@@ -265,7 +265,15 @@ SEVERAL = "ketamine {dose} iv over 40 min, twice weekly x 6"
     [
         (("looks", "missed_session"), ()),
         (("flexible", "rescue"), (f"arms.high.regimen={SEVERAL}",)),
-        (("crossover",), ("design=crossover", "arms.high.n=null", "arms.control.n=null")),
+        (
+            ("crossover",),
+            (
+                "design=crossover",
+                "arms.high.n=null",
+                "arms.control.n=null",
+                "endpoints.madrs-day-1.analysis=paired",
+            ),
+        ),
     ],
 )
 def test_what_is_commented_out_in_the_template_can_be_used(

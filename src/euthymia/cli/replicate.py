@@ -104,6 +104,7 @@ def replicate(
     else:
         print_rows(found, is_every=rows or bool(only))
     if report is not None:
+        from euthymia.cli.trial import sources_of
         from euthymia.cli.trial_report import replication_report
         from euthymia.files.writing import write_whole
 
@@ -112,7 +113,7 @@ def replicate(
             command=context.obj,
             seed=seed,
             parameters=chosen.name,
-            provenance=made,
+            provenance={**made, "sources": sources_of(chosen)},
             warnings=[UNCALIBRATED, *notes],
         )
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))

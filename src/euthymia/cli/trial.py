@@ -157,7 +157,11 @@ def check_trial(name: Name, changes: Changes = None) -> None:
 
     Example: euthymia trial check my-trial.yaml
     """
-    protocol, _ = _read(name, changes)
+    from euthymia.trials.enrol import intake
+
+    protocol, chosen = _read(name, changes)
+    for text in intake(protocol, chosen, seed=1).notes:
+        show.note(f"note: {text}")
     print(f"{protocol.id}: {protocol.design}, {protocol.size} patients, can be run.")
 
 
@@ -342,8 +346,13 @@ def _sources(protocol: Protocol, chosen: ParameterSet) -> list[str]:
     """Return the bibliography of a trial and of the model that runs it."""
     from euthymia.trials.observed import source_keys
 
+    return sorted({*source_keys(protocol), *sources_of(chosen)})
+
+
+def sources_of(chosen: ParameterSet) -> list[str]:
+    """Return the bibliography of every parameter of a set."""
     rows = (*chosen.rows.values(), *chosen.chain.values())
-    return sorted({*source_keys(protocol), *(key for row in rows for key in row.source.split(";"))})
+    return sorted({key for row in rows for key in row.source.split(";")})
 
 
 def executor_of(workers: int | None, *, patients: int) -> Executor | None:
@@ -455,6 +464,7 @@ def power(
     Example: euthymia trial power my-trial.yaml --n 20:200 --report power.html
     """
     from euthymia.files.writing import check_writable, write_whole
+    from euthymia.trials.enrol import intake
     from euthymia.trials.power import power_curves, sizes_of
     from euthymia.trials.replicate import UNCALIBRATED, provenance_of
 
@@ -475,7 +485,7 @@ def power(
             executor=executor_of(workers, patients=patients),
             on_done=on_done,
         )
-    cautions = [UNCALIBRATED, *power_notes(protocol)]
+    cautions = [UNCALIBRATED, *intake(protocol, chosen, seed=seed).notes, *power_notes(protocol)]
     show.warn(cautions, is_quiet=quiet)
     made = provenance_of(protocol, chosen, seed=seed, engine=engine) | {"replicates": replicates}
     if json:

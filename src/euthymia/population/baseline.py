@@ -88,7 +88,9 @@ class Baseline:
         asked, found = self.table, self.rated
         rule = f", entry {self.entry}" if self.entry else ""
         lead = f"baseline {asked.scale} {asked.mean_points:g} (SD {asked.sd_points:g}){rule}"
-        missed = "" if self.is_met else f"; SD {found.sd_points:.2f} is what the model has"
+        missed = (
+            "" if self.is_met else f"; the SD asked for is out of reach, it comes to {found.sd_points:.2f}"
+        )
         return f"{lead}: severity {self.severity_fraction:.3f}, SD {self.sd_logit:.3f} on the logit{missed}"
 
     def apply(self, parameters: ParameterSet) -> ParameterSet:

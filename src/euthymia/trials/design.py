@@ -757,6 +757,8 @@ def _problems_of_crossover(protocol: Protocol, crossover: Crossover) -> Iterator
         yield "arms: in a crossover everyone gets every treatment; give crossover.n instead of n"
     if {name for sequence in crossover.sequences for name in sequence} != set(arms):
         yield f"crossover.sequences: must name {', '.join(arms)}, all and no others"
+    if len(crossover.sequences) < 2:
+        yield "crossover.sequences: must be two or more, else treatment and period cannot be told apart"
     if len({arm.setting for arm in arms.values()}) > 1:
         yield "arms: in a crossover all must have one 'setting'; patients do not know which period it is"
     for name, arm in arms.items():
@@ -815,6 +817,7 @@ def _problems_of_endpoints(protocol: Protocol) -> Iterator[str]:
     if sum(one.is_primary for one in protocol.endpoints.values()) > 1:
         yield "endpoints: only one may be primary"
     for name, one in protocol.endpoints.items():
+        yield from _problems_of_analysis(protocol, name, one)
         if one.kind == "event":
             continue
         rated = rated_at(protocol, one.scale)
@@ -826,6 +829,18 @@ def _problems_of_endpoints(protocol: Protocol) -> Iterator[str]:
             yield f"endpoints.{name}: no visit rates {one.scale} at {time_text(when)}; it is rated at {times}"
         if one.kind == "relapse" and rated and (one.start or 0.0) >= rated[-1] - SAME_TIME_H:
             yield f"endpoints.{name}: nothing is rated after 'start', when relapse could be seen"
+
+
+def _problems_of_analysis(protocol: Protocol, name: str, one: Endpoint) -> Iterator[str]:
+    """Yield analyses that a design does not have, which would be replaced in silence."""
+    if one.kind not in ("change", "score"):
+        return
+    if protocol.design == "crossover" and one.analysis not in (None, "paired"):
+        yield f"endpoints.{name}: a crossover is compared within patients: 'analysis' must be paired"
+    if protocol.design in ("parallel", "withdrawal") and one.analysis == "paired":
+        yield f"endpoints.{name}: arms of a {protocol.design} design have different patients: not paired"
+    if one.imputation == "failure":
+        yield f"endpoints.{name}: 'imputation' of a {one.kind} must not be failure, which has no points"
 
 
 def _problems_of_conduct(protocol: Protocol) -> Iterator[str]:

@@ -135,8 +135,9 @@ def _of_values(cohort: Cohort, endpoint: Endpoint, make: Make) -> Iterator[Estim
             ]
         )
         known = own[~np.isnan(own)]
-        yield make(arm, "mean", n=len(known), **_mean(known, 1.0 - protocol.alpha))
-        yield make(arm, "SD", n=len(known), value=_sd(known) if len(known) >= FEWEST else NAN)
+        seen: dict[str, Any] = {"n": len(known), "method": "as observed"}
+        yield make(arm, "mean", **seen, **_mean(known, 1.0 - protocol.alpha))
+        yield make(arm, "SD", **seen, value=_sd(known) if len(known) >= FEWEST else NAN)
     if protocol.control is None:
         return
     if protocol.crossover is not None:

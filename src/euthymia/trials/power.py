@@ -32,7 +32,7 @@ SMALLEST = 4
 
 
 def sizes_of(text: str) -> tuple[int, ...]:
-    """Return the sizes that a text such as ``20:200`` or ``20:200:20`` names.
+    """Return the sizes that a text such as ``20:200``, ``20:200:20`` or ``40`` names.
 
     Raises
     ------
@@ -40,18 +40,19 @@ def sizes_of(text: str) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> sizes_of("20:60:20")
-    (20, 40, 60)
+    >>> sizes_of("20:60:20"), sizes_of("40")
+    ((20, 40, 60), (40,))
     """
     parts = text.split(":")
-    must = f"LOW:HIGH or LOW:HIGH:STEP, whole patients per arm from {SMALLEST}, such as 20:200"
-    if len(parts) not in (2, 3) or not all(part.strip().isdigit() for part in parts):
+    must = f"N, LOW:HIGH or LOW:HIGH:STEP, whole patients from {SMALLEST}, LOW below HIGH, such as 20:200"
+    if len(parts) > 3 or not all(part.strip().isdigit() for part in parts):
         raise invalid("--n", must=must, got=repr(text))
-    low, high = int(parts[0]), int(parts[1])
-    if not SMALLEST <= low < high:
+    low, high = int(parts[0]), int(parts[min(1, len(parts) - 1)])
+    if low < SMALLEST or (len(parts) > 1 and low >= high):
         raise invalid("--n", must=must, got=repr(text))
-    if len(parts) == 2:
-        return tuple(int(size) for size in np.unique(np.linspace(low, high, POINTS).round().astype(int)))
+    if len(parts) < 3:
+        sizes = np.linspace(low, high, POINTS).round().astype(int)
+        return tuple(int(size) for size in np.unique(sizes))
     step = int(parts[2])
     if step < 1:
         raise invalid("--n", must=must, got=repr(text), cure="A step is 1 or more.")

@@ -258,7 +258,7 @@ def test_where_the_sd_is_out_of_reach_the_mean_can_be_met_alone_and_it_is_said()
     assert found.rated.mean_points == pytest.approx(37.7, abs=1e-6)
     assert found.sd_logit == PARAMETERS.chain[FIELD].sd
     assert not found.is_met
-    assert found.text.endswith(f"; SD {found.rated.sd_points:.2f} is what the model has")
+    assert found.text.endswith(f"; the SD asked for is out of reach, it comes to {found.rated.sd_points:.2f}")
     wide = BaselineTable(mean_points=32.0, sd_points=8.0)
     widest = match_baseline(wide, entry, PARAMETERS, accepts_other_sd=True)
     assert widest.rated.mean_points == pytest.approx(32.0, abs=1e-6)

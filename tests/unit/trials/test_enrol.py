@@ -305,7 +305,7 @@ def test_a_mean_that_no_severity_gives_is_refused():
 
 def test_what_is_left_to_the_model_is_said():
     narrow = intake(read(edited(("sd: 8}", "sd: 3}"))), load_parameters(), seed=1)
-    assert any("is what the model has" in one for one in narrow.notes)
+    assert any("is out of reach" in one for one in narrow.notes)
     two = intake(
         read(edited(("sd: 8}", "sd: 8}\n    HAM-D17: {mean: 24, sd: 5}"))), load_parameters(), seed=1
     )

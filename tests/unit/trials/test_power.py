@@ -38,10 +38,10 @@ def test_sizes_are_read(text: str, expected: tuple[int, ...]):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "20", "20:", "a:b", "200:20", "20:20", "3:20", "20:60:0", "-4:20", "1:2:3:4"]
+    "text", ["", "3", "20:", "a:b", "200:20", "20:20", "3:20", "20:60:0", "-4:20", "1:2:3:4"]
 )
 def test_sizes_that_make_no_sense_are_refused(text: str):
-    with pytest.raises(InvalidInputError, match=r"'--n' must be LOW:HIGH"):
+    with pytest.raises(InvalidInputError, match=r"'--n' must be N, LOW:HIGH"):
         sizes_of(text)
 
 
