@@ -131,9 +131,10 @@ def test_a_function_that_cannot_be_sent_is_refused_here():
 
 
 SLEEPER = """
-import sys, time
+import signal, sys, time
 from euthymia.compute.processes import ProcessExecutor
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ProcessExecutor(2).map(
         time.sleep, [0.0, 0.0, 600.0, 600.0], on_done=lambda count: print(count, flush=True)
     )
@@ -150,7 +151,6 @@ def test_control_c_ends_everything_within_seconds_and_is_told_once(tmp_path, is_
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     assert run.stdout is not None
     assert [run.stdout.readline().strip() for _ in range(2)] == ["1", "2"]

@@ -370,7 +370,7 @@ def _forest_caption(drawn: Sequence[ReplicationRow]) -> str:
     beside = " Open diamonds: published, with the printed interval."
     is_open = any(np.isfinite(row.observed) for row in drawn)
     return (
-        f"Squares: simulated, mean of {many} replicates with the 90 % interval for one trial of this size."
+        f"Squares: simulated, median of {many} replicates with the 90 % interval for one trial of this size."
         f"{beside if is_open else ''}"
     )
 

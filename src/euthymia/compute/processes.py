@@ -101,7 +101,8 @@ def _handed_out(
 def _received(process: BaseProcess, pipe: Connection) -> tuple[Any, BaseException | None]:
     """Return what a process made of its chunk."""
     try:
-        return pickle.loads(pipe.recv_bytes())  # nosec B301 - from our own child, over a pipe
+        # from our own child, over a pipe that nobody else has
+        return pickle.loads(pipe.recv_bytes())  # nosec B301
     except (EOFError, OSError):
         process.join(SECONDS_TO_END)
         message = (
@@ -192,7 +193,7 @@ def _pickled(error: Exception, where: str) -> bytes:
     error.add_note(where)
     try:
         content = pickle.dumps((None, error))
-        pickle.loads(content)  # nosec B301 - made in the line above
+        pickle.loads(content)  # nosec B301
         return content
     except Exception:
         failed = RunFailedError(f"{type(error).__name__}: {error}")

@@ -879,7 +879,11 @@ def json_schema() -> dict[str, Any]:
     name = {"type": "string"}
     schema["properties"]["include"] = {"anyOf": [name, {"type": "array", "items": name}]}
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["include"]}]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    named = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:euthymia:schema:protocol-1",
+    }
+    return {**named, **schema}
 
 
 def _write_defaults(schema: dict[str, Any]) -> None:

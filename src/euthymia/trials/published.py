@@ -87,7 +87,7 @@ class ReplicationRow:
     is_primary : bool
         Counts for the coverage.
     simulated, low, high : float
-        Mean over replicates with the 90 % interval for a trial of this size; NaN where a simulation cannot
+        Median over replicates with the 90 % interval for a trial of this size; NaN where a simulation cannot
         speak to the row.
     replicates : int
     observed, observed_low, observed_high : float

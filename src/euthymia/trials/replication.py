@@ -6,7 +6,7 @@ here runs a trial.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from euthymia.evidence.records import OutcomeRow
 from euthymia.evidence.select import is_open
+from euthymia.evidence.studies import load_outcome_rows
 from euthymia.trials.published import ReplicationRow
 from euthymia.trials.replication_runs import (
     NAN,
@@ -35,6 +36,7 @@ __all__ = [
     "observed_of",
     "quantity_of",
     "replication_row",
+    "replication_rows",
 ]
 
 Array = NDArray[np.float64]
@@ -190,4 +192,30 @@ def replication_row(
         verdict=verdict.word,
         reason=verdict.reason or run.note,
         source=outcome.source_keys[0] if outcome.source_keys else "",
+    )
+
+
+def replication_rows(
+    runs: Sequence[ReplicationRun],
+    values: Mapping[str, Sequence[float]],
+    *,
+    titles: Mapping[str, str],
+) -> tuple[ReplicationRow, ...]:
+    """Return every run beside its published row.
+
+    Parameters
+    ----------
+    runs : sequence of ReplicationRun
+    values : {row and part, ``T0009a``: (R,)}
+    titles : {protocol: title}
+    """
+    outcomes = {row.row_id: row for row in load_outcome_rows()}
+    return tuple(
+        replication_row(
+            run,
+            outcomes[run.row_id],
+            values.get(f"{run.row_id}{run.part}", ()),
+            title=titles[run.protocols[0]] if run.protocols else "",
+        )
+        for run in runs
     )

@@ -11,14 +11,13 @@ from euthymia.compute.batch import chunks
 from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid, unknown
-from euthymia.evidence.studies import load_outcome_rows
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.trials.conduct import run_replicates
 from euthymia.trials.enrol import Intake, intake
 from euthymia.trials.protocols import load_protocol
 from euthymia.trials.published import ReplicationRow
 from euthymia.trials.replicate import PATIENTS_PER_BATCH, distinct
-from euthymia.trials.replication import ReplicationRun, load_replication, quantity_of, replication_row
+from euthymia.trials.replication import ReplicationRun, load_replication, quantity_of, replication_rows
 
 Values = dict[str, list[float]]
 """Numbers over replicates by row and part, ``T0009a``."""
@@ -152,7 +151,8 @@ def replicate_published(
     tasks = tasks_of(wanted, replicates, chosen, seed=seed)
     values = _values(tasks, engine, executor, store, on_done)
     notes = distinct(note for task in tasks for given in task.givens for note in given.notes)
-    return tuple(_rows(shown, values)), notes
+    titles = {name: load_protocol(name).title for run in shown for name in run.protocols}
+    return replication_rows(shown, values, titles=titles), notes
 
 
 def _values(
@@ -184,19 +184,3 @@ def _values(
         for name, values in (found[task.name] or {}).items():
             gathered.setdefault(name, []).extend(values)
     return gathered
-
-
-def _rows(runs: Sequence[ReplicationRun], values: Mapping[str, list[float]]) -> list[ReplicationRow]:
-    outcomes = {row.row_id: row for row in load_outcome_rows()}
-    titles: dict[str, str] = {}
-    for name in {name for run in runs for name in run.protocols}:
-        titles[name] = load_protocol(name).title
-    return [
-        replication_row(
-            run,
-            outcomes[run.row_id],
-            values.get(f"{run.row_id}{run.part}", ()),
-            title=titles[run.protocols[0]] if run.protocols else "",
-        )
-        for run in runs
-    ]

@@ -27,7 +27,7 @@ COMPARES_ONLY = {"population/rival_facts.py"}
 """Holds open rows of the mechanism table beside rival mechanisms; fits nothing."""
 
 
-SAYS_ONLY_HOW = {"trials/replication.py": ["evidence/efficacy/replication.csv"]}
+SAYS_ONLY_HOW = {"trials/replication_runs.py": ["evidence/efficacy/replication.csv"]}
 """Tables that hold no printed number, only which number of a simulated trial a row is held against."""
 
 

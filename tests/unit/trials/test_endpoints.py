@@ -42,7 +42,6 @@ def last_values(imputation: str, estimand: str, *, kind: str = "score") -> list[
         ("locf", [8, 26, 32, NAN, 16, 36]),
         ("bocf", [8, 26, 40, NAN, 20, 36]),
         ("worst", [8, 26, 40, NAN, 20, 36]),
-        ("failure", [8, 26, NAN, NAN, NAN, NAN]),
     ],
 )
 def test_imputation_fills_what_is_missing(imputation: str, expected: list[float]):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +238,7 @@ def test_digest_tells_protocols_apart(protocol: Protocol):
 
 
 STOPPED_RUN = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from euthymia.compute.processes import ProcessExecutor
 from euthymia.files.run_folder import Manifest, RunFolder
@@ -248,6 +247,7 @@ from euthymia.trials.design import Protocol
 from euthymia.trials.replicate import run_trial
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     protocol = Protocol.model_validate(json.loads(Path(sys.argv[2]).read_text()))
     manifest = Manifest.of_run(protocol, load_parameters(), seed=1, engine="c")
     run_trial(
@@ -272,7 +272,6 @@ def test_control_c_leaves_whole_batches_and_no_process(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     assert child.stdout is not None
     assert int(child.stdout.readline()) > 0
