@@ -32,6 +32,32 @@ def test_rows_of_a_trial_are_printed_and_written(command: Command, tmp_path: Pat
     assert again["rows"] == document["rows"]
 
 
+def test_a_folder_of_a_shorter_run_goes_on_to_what_a_whole_one_gives(command: Command, tmp_path: Path):
+    words = ("evidence", "replicate", "--trial", "murrough-2013", "--quiet", "--out")
+    for folder, lengths in (("longer", (20, 30)), ("whole", (30,))):
+        for replicates in lengths:
+            assert command(*words, tmp_path / folder, "--replicates", replicates).code == 0
+    longer, whole = (
+        json.loads((tmp_path / folder / "replication.json").read_text(encoding="utf-8"))["rows"]
+        for folder in ("longer", "whole")
+    )
+    assert longer == whole
+    assert {row["replicates"] for row in whole} == {0, 30}
+
+
+def test_a_damaged_folder_is_noticed(command: Command, tmp_path: Path):
+    folder = tmp_path / "kept"
+    assert command(*FEW, "--out", folder).code == 0
+    rows = (folder / "replication.json").read_text(encoding="utf-8")
+    next((folder / "values").glob("*.json")).write_text('{"T0003a": [1.0]}', encoding="utf-8")
+    assert command(*FEW, "--out", folder).code == 0
+    assert json.loads((folder / "replication.json").read_text())["rows"] == json.loads(rows)["rows"]
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
+    done = command(*FEW, "--out", folder)
+    assert done.code == 2
+    assert "manifest.json" in done.err
+
+
 def test_a_folder_of_another_seed_is_refused(command: Command, tmp_path: Path):
     assert command(*FEW, "--out", tmp_path / "kept").code == 0
     other = command(*FEW, "--out", tmp_path / "kept", "--seed", 2)

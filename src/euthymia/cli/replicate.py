@@ -69,6 +69,7 @@ def replicate(
     Example: euthymia evidence replicate --replicates 100 --out replicated --report replicated.html
     """
     from euthymia.cli.trial import executor_of
+    from euthymia.files.run_folder import parameters_digest
     from euthymia.files.writing import check_writable
     from euthymia.trials.replicate import UNCALIBRATED
     from euthymia.trials.replication_all import replicate_published
@@ -77,7 +78,9 @@ def replicate(
     if report is not None:
         check_writable(report)
     made = provenance(chosen, seed=seed, engine=engine)
-    store = None if out is None else Folder(out, {**made, "replicates": replicates})
+    store = None
+    if out is not None:
+        store = Folder(out, {**made, "parameters_digest": parameters_digest(chosen)})
     with show.progress("trials", is_quiet=quiet, counted="patient-days") as on_done:
         found, notes = replicate_published(
             replicates=replicates,
@@ -144,8 +147,8 @@ class Folder:
         place = path / "manifest.json"
         given = {**manifest, "protocols": _digests()}
         if place.exists():
-            there = json_module.loads(place.read_text(encoding="utf-8"))
-            other = [name for name in given if there.get(name) != given[name] and name != "replicates"]
+            there = self._manifest(place)
+            other = [name for name in given if there.get(name) != given[name]]
             if other:
                 cure = "Give another folder, or the same options."
                 message = f"'--out' {path} holds another run: {', '.join(other)} differ. {cure}"
@@ -153,6 +156,15 @@ class Folder:
         elif path.exists() and any(path.iterdir()):
             raise invalid("--out", must="a new or empty folder, or one of this run", got=str(path))
         self._write(place, given)
+
+    def _manifest(self, place: Path) -> dict[str, Any]:
+        try:
+            there = json_module.loads(place.read_text(encoding="utf-8"))
+        except ValueError:
+            there = None
+        if not isinstance(there, dict):
+            raise invalid("--out", must="a folder whose manifest.json can be read", got=str(self.path))
+        return there
 
     def load(self, name: str) -> Values | None:
         """Implement `euthymia.trials.replication_all.ValueStore`."""

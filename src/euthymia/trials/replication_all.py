@@ -163,7 +163,8 @@ def _values(
     on_done: Callable[[int, int], None] | None,
 ) -> Mapping[str, list[float]]:
     """Run what is not kept yet, keep it as it comes, and return all values in order of the replicates."""
-    found = {task.name: store.load(task.name) if store else None for task in tasks}
+    loaded = {task.name: store.load(task.name) if store else None for task in tasks}
+    found = {task.name: _whole(task, loaded[task.name]) for task in tasks}
     missing = [task for task in tasks if found[task.name] is None]
     total = sum(task.cost for task in tasks)
     done = total - sum(task.cost for task in missing)
@@ -184,3 +185,11 @@ def _values(
         for name, values in (found[task.name] or {}).items():
             gathered.setdefault(name, []).extend(values)
     return gathered
+
+
+def _whole(task: Task, values: Values | None) -> Values | None:
+    """Return values that are kept, if they are those of the task: a shorter run may have left fewer."""
+    names = {f"{run.row_id}{run.part}" for run in task.runs}
+    if values is None or set(values) != names:
+        return None
+    return values if all(len(row) == len(task.replicates) for row in values.values()) else None
