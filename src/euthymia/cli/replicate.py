@@ -14,6 +14,7 @@ import typer
 
 from euthymia.cli import options, show
 from euthymia.errors import InvalidInputError, invalid
+from euthymia.files.trial_json import number_in, number_out
 
 if TYPE_CHECKING:
     from euthymia.trials.published import ReplicationRow
@@ -173,11 +174,11 @@ class Folder:
             kept = json_module.loads(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return {key: [_number(one) for one in row] for key, row in kept.items()}
+        return {key: [number_in(one) for one in row] for key, row in kept.items()}
 
     def save(self, name: str, values: Values) -> None:
         """Implement `euthymia.trials.replication_all.ValueStore`."""
-        plain = {key: [_finite(one) for one in row] for key, row in values.items()}
+        plain = {key: [number_out(one) for one in row] for key, row in values.items()}
         self._write(self.path / "values" / f"{name}.json", plain)
 
     def write(self, document: dict[str, Any]) -> None:
@@ -198,15 +199,9 @@ def _digests() -> dict[str, str]:
     return {name: digest_of(load_protocol(name)) for name in protocol_names()}
 
 
-def _finite(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
-
-
 def _plain(row: ReplicationRow) -> dict[str, Any]:
     return {
-        name: _finite(value) if isinstance(value, float) else value for name, value in asdict(row).items()
+        name: number_out(value) if isinstance(value, float) else value for name, value in asdict(row).items()
     }
 
 
@@ -217,13 +212,9 @@ def rows_from(document: dict[str, Any]) -> tuple[ReplicationRow, ...]:
     numbers = {one.name for one in fields(ReplicationRow) if one.type == "float"}
 
     def read(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: _number(value) if name in numbers else value for name, value in row.items()}
+        return {name: number_in(value) if name in numbers else value for name, value in row.items()}
 
     return tuple(ReplicationRow(**read(row)) for row in document["rows"])
-
-
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 def print_rows(found: Sequence[ReplicationRow], *, is_every: bool) -> None:

@@ -75,7 +75,7 @@ def replicate_from_json(content: Mapping[str, Any]) -> Replicate:
 
 
 def _summary_json(one: ArmSummary) -> dict[str, Any]:
-    curves = {name: [_out(value) for value in getattr(one, name)] for name in _CURVES}
+    curves = {name: [number_out(value) for value in getattr(one, name)] for name in _CURVES}
     return {"arm": one.arm, "scale": one.scale, "n": [int(count) for count in one.n], **curves}
 
 
@@ -88,7 +88,7 @@ def _summary(content: Mapping[str, Any]) -> ArmSummary:
 
 
 def _estimate_json(one: Estimate) -> dict[str, Any]:
-    numbers = {name: _out(getattr(one, name)) for name in _NUMBERS}
+    numbers = {name: number_out(getattr(one, name)) for name in _NUMBERS}
     return {**{name: getattr(one, name) for name in _TEXTS}, **numbers, "n": int(one.n)}
 
 
@@ -96,12 +96,12 @@ def _estimate(content: Mapping[str, Any]) -> Estimate:
     from euthymia.trials.records import Estimate
 
     texts: dict[str, Any] = {name: content[name] for name in _TEXTS}
-    numbers: dict[str, Any] = {name: _in(content[name]) for name in _NUMBERS}
+    numbers: dict[str, Any] = {name: number_in(content[name]) for name in _NUMBERS}
     return Estimate(**texts, **numbers, n=_int(content["n"]))
 
 
 def _array(values: Sequence[Any]) -> NDArray[np.float64]:
-    return np.array([_in(value) for value in values], dtype=np.float64)
+    return np.array([number_in(value) for value in values], dtype=np.float64)
 
 
 def _counts(counts: Mapping[str, Any]) -> dict[str, int]:
@@ -115,16 +115,16 @@ def _int(value: Any) -> int:
     return value
 
 
-def _out(value: float) -> float | str | None:
-    """Return a number as JSON can hold it."""
+def number_out(value: float) -> float | str | None:
+    """Return a number as JSON can hold it: NaN as null, an infinite one as text."""
     number = float(value)
     if isnan(number):
         return None
     return ("inf" if number > 0 else "-inf") if isinf(number) else number
 
 
-def _in(value: float | str | None) -> float:
-    """Return the number that `_out` wrote."""
+def number_in(value: float | str | None) -> float:
+    """Return the number that `number_out` wrote."""
     if value is None:
         return nan
     return _INFINITE[value] if isinstance(value, str) else float(value)
