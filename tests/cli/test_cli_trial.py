@@ -264,7 +264,7 @@ SEVERAL = "ketamine {dose} iv over 40 min, twice weekly x 6"
     ("fields", "changes"),
     [
         (("looks", "missed_session"), ()),
-        (("flexible", "rescue"), (f"arms.high.regimen={SEVERAL}",)),
+        (("flexible", "rescue", "switch"), (f"arms.high.regimen={SEVERAL}",)),
         (
             ("crossover",),
             (

@@ -109,7 +109,7 @@ def show_trial(
         _dump(protocol.model_dump(mode="json", by_alias=True))
         return
     from euthymia.cli.trial_protocol import length_text, plan_lines
-    from euthymia.trials.design import time_text
+    from euthymia.trials.fields import time_text
 
     for line in plan_lines(protocol):
         print(line)
@@ -370,7 +370,7 @@ def _print(result: TrialResult) -> None:
     import numpy as np
 
     from euthymia.cli.trial_numbers import primary_contrasts, summaries
-    from euthymia.trials.design import time_text
+    from euthymia.trials.fields import time_text
 
     protocol, count = result.protocol, len(result.replicates)
     every = result.replicates

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from euthymia.dosing.drug import find_drug
 from euthymia.model.scales import find_scale
-from euthymia.trials.design import SAME_TIME_H, Endpoint, Protocol, time_text
+from euthymia.trials.design import Endpoint, Protocol
 from euthymia.trials.endpoints import Stretch, relapse, stretches, values
+from euthymia.trials.fields import SAME_TIME_H, time_text
 from euthymia.trials.looks import REACHED, STOPPED, Z
 from euthymia.trials.records import Cohort, TrialResult
 

@@ -11,7 +11,8 @@ from euthymia.files.report import Section
 from euthymia.plots import survival, trials, waterfall
 from euthymia.plots.arms import absent, panels_html
 from euthymia.trials.analysis.survival import kaplan_meier
-from euthymia.trials.design import EVENTS, Endpoint, time_text
+from euthymia.trials.design import Endpoint
+from euthymia.trials.fields import EVENTS, time_text
 
 
 def waterfall_section(one: Shown) -> Section:

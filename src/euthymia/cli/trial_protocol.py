@@ -8,7 +8,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator
 
-from euthymia.trials.design import SAME_TIME_H, Conduct, Flexible, Protocol, hours, time_text
+from euthymia.trials.conduct_rules import Conduct, Flexible, Switch
+from euthymia.trials.design import Protocol
+from euthymia.trials.fields import SAME_TIME_H, hours, time_text
 
 LENGTHS = ("window", "period")
 """Fields that say how long, not when."""
@@ -41,6 +43,8 @@ def plan_lines(protocol: Protocol) -> Iterator[str]:
         yield f"doses of {name}: {_flexible(flexible)}"
     for name, rescue in protocol.conduct.rescue.items():
         yield f"rescue of {name}: sessions from {time_text(rescue.start)} on only where '{rescue.rule}'"
+    for name, switch in protocol.conduct.switch.items():
+        yield f"route of {name}: {_switch(switch)}"
     if protocol.looks.fractions != (1.0,):
         looks = ", ".join(f"{100.0 * one:.3g} %" for one in protocol.looks.fractions)
         yield f"looks: at {looks} of patients, spending {protocol.looks.spending}"
@@ -91,6 +95,17 @@ def _flexible(rules: Flexible) -> str:
     up = f", up unless {rules.up_unless}{need} on the {rules.scale}" if rules.up_unless != "never" else ""
     down = f", down after {', '.join(rules.down_after)}" if rules.down_after else ""
     return f"{levels} times what the regimen says, from {time_text(rules.start)}{until}{up}{down}"
+
+
+def _switch(rules: Switch) -> str:
+    until = f" to {time_text(rules.until)}" if rules.until is not None else ""
+    reasons = [f"after {', '.join(rules.after)}"] if rules.after else []
+    if rules.unless is not None:
+        need = f" ({rules.at_most:g} or less)" if rules.unless == "remission" else ""
+        reasons.append(f"without {rules.unless}{need} on the {rules.scale}")
+    reasons += [f"by chance in {100.0 * rules.share:g} % of sessions"] if rules.share else []
+    length = "and from then on" if rules.lasts else "for that session"
+    return f"'{rules.to}' from {time_text(rules.start)}{until}, {' or '.join(reasons)}, {length}"
 
 
 def protocol_yaml(protocol: Protocol) -> str:

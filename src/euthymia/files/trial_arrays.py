@@ -110,6 +110,7 @@ def _variables(cohort: Cohort) -> dict[str, Any]:
         "session_start_h": (_SESSIONS, sessions.start_h, {"units": "h", "long_name": "since first dose"}),
         "planned_mg": (_SESSIONS, sessions.planned_mg, {"units": "mg", "long_name": "planned dose of base"}),
         "given_mg": (_SESSIONS, sessions.given_mg, {"units": "mg", "long_name": "dose of base as given"}),
+        "was_switched": (_SESSIONS, sessions.was_switched, {"long_name": "session by the other route"}),
         "was_held": (_SESSIONS, sessions.was_held, {"long_name": "session held for pressure"}),
         "was_missed": (_SESSIONS, sessions.was_missed, {"long_name": "session missed by the patient"}),
         "has_event": (

@@ -157,7 +157,7 @@ def study_id(cohort: Cohort) -> str:
 
 def visit_name(time_h: float) -> str:
     """Return the protocol's own words for a visit: ``BASELINE``, ``2 H``, ``DAY 7``, which is study day 8."""
-    from euthymia.trials.design import SAME_TIME_H, time_text
+    from euthymia.trials.fields import SAME_TIME_H, time_text
 
     return "BASELINE" if abs(time_h) < SAME_TIME_H else time_text(float(time_h)).upper()
 

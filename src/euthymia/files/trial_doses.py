@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from euthymia.dosing.drug import find_drug
 from euthymia.dosing.order import Order
 from euthymia.population.surroundings import EXPECTED_CLASSES
+from euthymia.trials.design import instead_of
 
 if TYPE_CHECKING:
     from euthymia.trials.records import Cohort
@@ -66,9 +67,11 @@ def orders_given(cohort: Cohort) -> list[GivenOrder]:
     found = []
     for person, arm in enumerate(cohort.arm):
         starts_h, weight_kg = one.start_h[person], cohort.people[person].weight_kg
-        for start_h, order in plans[arm]:
+        for start_h, order, is_instead in plans[arm]:
             place = _session_at(starts_h, start_h)
-            if place is not None and happened[person, place]:
+            if place is None or one.was_switched[person, place] != is_instead:
+                continue
+            if happened[person, place]:
                 level = _level(one.given_mg[person, place], one.planned_mg[person, place])
                 amount_mg = level * _amount_mg(order, weight_kg)
                 found.append(GivenOrder(person, place, order, start_h, level, amount_mg))
@@ -93,8 +96,11 @@ def _amount_mg(order: Order, weight_kg: float) -> float:
     return float(sum(float(np.ravel(dose.amount_umol)[0]) for dose in doses)) / drug.umol_per_mg()
 
 
-def _orders(cohort: Cohort, arm: int) -> list[tuple[float, Order]]:
-    """Return the orders of sessions that are planned for an arm, or for a sequence, in order of time."""
+def _orders(cohort: Cohort, arm: int) -> list[tuple[float, Order, bool]]:
+    """Return the orders of sessions that are planned for an arm, or for a sequence, in order of time.
+
+    And of each whether it is given only in place of another, where a session is switched.
+    """
     protocol = cohort.protocol
     if protocol.crossover is None:
         treatments = [(0.0, list(protocol.arms)[arm])]
@@ -102,9 +108,10 @@ def _orders(cohort: Cohort, arm: int) -> list[tuple[float, Order]]:
         sequence = protocol.crossover.sequences[arm]
         treatments = [(turn * protocol.crossover.period, name) for turn, name in enumerate(sequence)]
     planned = [
-        (from_h + start_h, item)
+        (from_h + start_h, item, is_instead)
         for from_h, name in treatments
-        for start_h, item in protocol.arms[name].plan.items
+        for plan, is_instead in ((protocol.arms[name].plan, False), (instead_of(protocol, name), True))
+        for start_h, item in (plan.items if plan else ())
         if isinstance(item, Order) and find_drug(item.drug).drug_class in EXPECTED_CLASSES
     ]
     return sorted(planned, key=lambda one: one[0])

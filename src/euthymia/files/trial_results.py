@@ -208,7 +208,7 @@ def _groups(result: TrialResult) -> dict[str, Any]:
 
 
 def _visits(result: TrialResult) -> list[dict[str, Any]]:
-    from euthymia.trials.design import time_text
+    from euthymia.trials.fields import time_text
 
     return [
         {"at_h": visit.at, "at": time_text(visit.at), "scales": list(visit.scales)}

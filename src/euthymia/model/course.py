@@ -45,7 +45,10 @@ class Visit(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """At a visit some doses are decided on: ``decide({state: (P,)}) -> what is given of them (P,)``."""
+    """At a visit some doses are decided on: ``decide({state: (P,)})`` returns what is given of them.
+
+    One number for all of the slots, (P,), or one for each, (P, slots).
+    """
 
     time_h: float
     slots: tuple[int, ...]

@@ -53,13 +53,15 @@ class CourseDrive:
         return found
 
     def give(self, slots: Sequence[int], factor: Array) -> None:
-        """Set what each patient gets of some doses that are still to come; what is missed stays so."""
+        """Set what each patient gets of doses still to come, (P,) or (P, slots); what is missed stays so."""
         if self.factors is None:
             raise RuntimeError("no decisions were announced")
         if not slots:
             return
         # from what was planned, so that a run which starts again decides the same once more
-        self.factors[:, list(slots)] = self.planned[:, list(slots)] * factor[:, None]
+        self.factors[:, list(slots)] = self.planned[:, list(slots)] * (
+            factor[:, None] if factor.ndim == 1 else factor
+        )
         models = self._models()
         self.drugs = [
             (inputs, responder.with_inputs(inputs))

@@ -25,8 +25,9 @@ from euthymia.population.run import Life
 from euthymia.population.screening import ratings_before
 from euthymia.population.simulate import simulate
 from euthymia.population.surroundings import Taken, preparation_of
-from euthymia.trials.design import SAME_TIME_H, STABLE_VISITS, Protocol
+from euthymia.trials.design import STABLE_VISITS, Protocol, instead_of
 from euthymia.trials.enrol import Enrolled, Intake, enrol, mood_scale
+from euthymia.trials.fields import SAME_TIME_H
 from euthymia.trials.policy import LAYERS, Course, TrialPolicy, conduct_draws, event_draws
 from euthymia.trials.records import AFTER_EVENT, COMPLETED, WITHDREW, Cohort, Sessions
 from euthymia.trials.sessions import (
@@ -59,6 +60,7 @@ class Group:
     protocol: Protocol
     name: str
     regimen: Regimen
+    instead: Regimen | None = None
     setting: str
     visits_h: tuple[float, ...]
     rated: tuple[tuple[str, ...], ...]
@@ -67,7 +69,12 @@ class Group:
     @cached_property
     def plan(self) -> Plan:
         """The sessions."""
-        return sessions_of(self.regimen)
+        return sessions_of(self.regimen, self.instead)
+
+    @cached_property
+    def whole(self) -> Regimen:
+        """Everything that anybody may be given: both routes of sessions that may be switched."""
+        return self.regimen if self.instead is None else combine(self.regimen, self.instead)
 
     @cached_property
     def start_h(self) -> float:
@@ -78,7 +85,7 @@ class Group:
     def end_h(self) -> float:
         """End of the run in whole days: half a day after the last visit, item, or what the protocol says."""
         last_h = float(self.visit_times_h().max())
-        items = [start_h + (one.duration_min or 0.0) / 60.0 for start_h, one in self.regimen.items]
+        items = [start_h + (one.duration_min or 0.0) / 60.0 for start_h, one in self.whole.items]
         return DAY_H * ceil((max(last_h, *items, self.protocol.ends or 0.0) + SESSION_END_H) / DAY_H)
 
     def visit_times_h(self) -> Array:
@@ -98,7 +105,14 @@ def groups_of(protocol: Protocol) -> tuple[Group, ...]:
     }
     if protocol.crossover is None:
         return tuple(
-            Group(protocol=protocol, name=name, regimen=arm.plan, setting=arm.setting, **one)
+            Group(
+                protocol=protocol,
+                name=name,
+                regimen=arm.plan,
+                instead=instead_of(protocol, name),
+                setting=arm.setting,
+                **one,
+            )
             for name, arm in protocol.arms.items()
         )
     period_h, count = protocol.crossover.period, len(protocol.crossover.sequences[0])
@@ -267,7 +281,7 @@ def _simulated(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResultWarning)
         return simulate(
-            group.regimen,
+            group.whole,
             patients=people,
             numbers=keys,
             parameters=given.parameters,
@@ -347,6 +361,8 @@ def _sessions(
     """Return what was given and read in every session."""
     starts = group.plan.start_h
     planned = planned_mg(group.regimen, group.plan, weight_kg)
+    if group.instead is not None:
+        planned = np.where(course.was_switched, planned_mg(group.instead, group.plan, weight_kg), planned)
     took_place = course.level > 0
     readings = {name: _read(given, run, name, starts, keys, took_place) for name in RISES}
     for name, before in course.pressure.items():  # a session that was held for it has this reading alone
@@ -355,6 +371,7 @@ def _sessions(
         start_h=np.broadcast_to(starts, planned.shape).copy(),
         planned_mg=planned,
         given_mg=planned * course.level,
+        was_switched=course.was_switched,
         was_held=course.was_held,
         was_missed=course.was_missed,
         readings=readings,
@@ -416,6 +433,7 @@ def _part_of_course(course: Course, part: slice) -> Course:
         left_h=course.left_h[part],
         level=course.level[part],
         step=course.step[part],
+        was_switched=course.was_switched[part],
         was_held=course.was_held[part],
         was_missed=course.was_missed[part],
     )
@@ -426,6 +444,7 @@ def _part_of_sessions(sessions: Sessions, part: slice) -> Sessions:
         start_h=sessions.start_h[part],
         planned_mg=sessions.planned_mg[part],
         given_mg=sessions.given_mg[part],
+        was_switched=sessions.was_switched[part],
         was_held=sessions.was_held[part],
         was_missed=sessions.was_missed[part],
         readings={name: values[part] for name, values in sessions.readings.items()},
@@ -448,6 +467,7 @@ def _nothing(group: Group, rows: NDArray[np.int64]) -> _Seen:
             start_h=empty,
             planned_mg=empty,
             given_mg=empty,
+            was_switched=flags,
             was_held=flags,
             was_missed=flags,
             readings={name: np.zeros((0, sessions, len(READ_MIN))) for name in RISES},
@@ -537,6 +557,7 @@ def _sessions_joined(parts: Sequence[Sessions], order: NDArray[np.int64]) -> Ses
         start_h=_joined([one.start_h for one in parts], order, fill=np.nan),
         planned_mg=_joined([one.planned_mg for one in parts], order, fill=np.nan),
         given_mg=_joined([one.given_mg for one in parts], order, fill=np.nan),
+        was_switched=_joined([one.was_switched for one in parts], order, fill=False),
         was_held=_joined([one.was_held for one in parts], order, fill=False),
         was_missed=_joined([one.was_missed for one in parts], order, fill=False),
         readings={name: _joined([one.readings[name] for one in parts], order, fill=np.nan) for name in RISES},

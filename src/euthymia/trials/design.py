@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from itertools import pairwise
 from math import gcd
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from euthymia.dosing.notation import parse_regimen
-from euthymia.dosing.regimen import Regimen, TimedItem
+from euthymia.dosing.regimen import Regimen, TimedItem, combine
 from euthymia.errors import InvalidInputError, unknown
 from euthymia.evidence.studies import find_study
 from euthymia.model.scales import find_scale, scales
@@ -31,19 +30,26 @@ from euthymia.population.marginals import find_population
 from euthymia.population.outcomes import relapse_rules
 from euthymia.population.screening import MOOD, Entry
 from euthymia.population.settings import find_setting
-from euthymia.population.surroundings import Taken, midazolam_of, occupancy_of
-from euthymia.trials.sessions import event_rules, sessions_of
+from euthymia.population.surroundings import Taken, midazolam_of, occupancy_of, visits_of
+from euthymia.trials.conduct_rules import Conduct
+from euthymia.trials.fields import (
+    EVENTS,
+    SAME_TIME_H,
+    Count,
+    Part,
+    ScaleName,
+    Share,
+    TimeH,
+    about,
+    refuse,
+    refuse_all,
+    time_text,
+)
+from euthymia.trials.sessions import sessions_of
 
 SCHEMA = "euthymia.protocol/1"
-HOURS = {"h": 1.0, "d": 24.0, "w": 168.0}
-"""Hours of a unit by its first letter."""
-SAME_TIME_H = 1e-6
 CLOSEST_VISITS_H = 1.0 / 60.0
 """Ratings are drawn by the minute."""
-EVENTS = tuple(event_rules())
-"""Adverse events that a session may bring (``data/adverse_events.toml``)."""
-SYMPTOMS = tuple(name for name, rule in event_rules().items() if rule.is_symptom)
-"""Those of them that staff are told of, which dropout and doses may follow."""
 SHARES = {"female": ("sex", "female"), "hypertension": ("is_hypertensive", "yes")}
 """Rows of a baseline table that state a share: the covariate, and the level that is counted."""
 STRATA = (*NUMBERS, "is_hypertensive")
@@ -52,88 +58,8 @@ LARGEST_RATIO = 12
 """Most patients in the smallest block that a ratio of arms may need."""
 STABLE_VISITS = 4
 """Visits in a row, the last at the point of withdrawal, that make remission stable."""
-_LENGTH = re.compile(r"(-?\d+(?:\.\d+)?)\s*(min(?:ute)?s?|h(?:ours?)?|d(?:ays?)?|weeks?)")
-_DAY = re.compile(r"(day|week)\s*(-?\d+(?:\.\d+)?)")
 _STRATUM = re.compile(r"([A-Za-z][A-Za-z_0-9 -]*?)\s*(>=|<=|<|>|==)\s*(-?\d+(?:\.\d+)?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
-
-
-def _refuse(problem: str) -> NoReturn:
-    """Raise what pydantic turns into a problem of a field."""
-    raise ValueError(problem)
-
-
-@contextmanager
-def _about(field: str) -> Iterator[None]:
-    """Say which field a refusal is about."""
-    try:
-        yield
-    except ValueError as error:
-        message = f"{field}: {str(error).splitlines()[0]}"
-        raise ValueError(message) from None
-
-
-def _refuse_all(problems: Iterable[str]) -> None:
-    """Refuse every problem there is, each on a line of its own."""
-    if found := list(problems):
-        _refuse("\n".join(found))
-
-
-def hours(text: object) -> object:
-    """Return hours of a time as people write it: ``day 7``, ``week 4``, ``2 h``, ``40 min``, ``3 d``.
-
-    Examples
-    --------
-    >>> hours("day 7"), hours("40 min") == 40 / 60, hours("week 4")
-    (168.0, True, 672.0)
-    """
-    if isinstance(text, str):
-        trimmed = text.strip().lower()
-        found = _LENGTH.fullmatch(trimmed)
-        number, unit = (found[1], found[2]) if found else ("", "")
-        if found := _DAY.fullmatch(trimmed):
-            unit, number = found[1], found[2]
-        if unit.startswith("m"):
-            return float(number) / 60.0
-        if unit:
-            return float(number) * HOURS[unit[0]]
-    message = f"must be a time such as 'day 7', 'week 4', '2 h' or '40 min', not {text!r}"
-    _refuse(message)
-
-
-def time_text(time_h: float) -> str:
-    """Return a time as people write it; :func:`hours` reads it back to a millionth of an hour.
-
-    Examples
-    --------
-    >>> time_text(168.0), time_text(2.0), time_text(-24.0), time_text(40 / 60)
-    ('day 7', '2 h', 'day -1', '40 min')
-    """
-    if abs(time_h - 24.0 * round(time_h / 24.0)) < SAME_TIME_H:
-        return f"day {round(time_h / 24.0)}"
-    if abs(time_h - round(time_h)) < SAME_TIME_H or abs(time_h) > 3.0:
-        return f"{time_h:.7f}".rstrip("0").rstrip(".") + " h"
-    return f"{time_h * 60.0:.6f}".rstrip("0").rstrip(".") + " min"
-
-
-TIME_SCHEMA = {"type": "string", "examples": ["day 7", "week 4", "2 h", "40 min"]}
-TimeH = Annotated[float, BeforeValidator(hours), WithJsonSchema(TIME_SCHEMA)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Ratio = Annotated[float, Field(gt=0.0)]
-
-
-def _scale(name: str) -> str:
-    return find_scale(name).name
-
-
-ScaleName = Annotated[str, BeforeValidator(_scale)]
-
-
-class Part(BaseModel):
-    """A part of a protocol: unknown fields are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Moments(Part):
@@ -149,7 +75,7 @@ class Moments(Part):
     def _whole(self) -> Moments:
         has_numbers = any(one is not None for one in (self.mean, self.sd, self.low, self.high))
         if (self.share is not None) == has_numbers:
-            _refuse("must give either 'share', or any of 'mean', 'sd', 'low' and 'high'")
+            refuse("must give either 'share', or any of 'mean', 'sd', 'low' and 'high'")
         return self
 
 
@@ -164,12 +90,12 @@ class EntryRule(Part):
     @model_validator(mode="after")
     def _bounded(self) -> EntryRule:
         if self.at_least is None and self.at_most is None:
-            _refuse("must give 'at_least' or 'at_most'")
+            refuse("must give 'at_least' or 'at_most'")
         known = find_scale(self.scale).map
         low, high = known.minimum_points, known.maximum_points
         if not low <= self.least <= self.most <= high:
             asked = f"{self.least:g} to {self.most:g}"
-            _refuse(f"must be ascending totals within {low:g}–{high:g} of the {self.scale}, not {asked}")
+            refuse(f"must be ascending totals within {low:g}–{high:g} of the {self.scale}, not {asked}")
         return self
 
     @property
@@ -187,7 +113,7 @@ class Population(Part):
     """Who takes part."""
 
     name: str = "trd-adult"
-    baseline: dict[str, Moments] = {}
+    baseline: dict[str, Moments] = Field(default_factory=dict)
     """Of those enrolled, by scale (``MADRS``) or covariate (``age_years``, ``female``, ``weight_kg``)."""
     entry: tuple[EntryRule, ...] = ()
     screening: TimeH = -168.0
@@ -198,14 +124,14 @@ class Population(Part):
 
     @model_validator(mode="after")
     def _known(self) -> Population:
-        with _about("name"):
+        with about("name"):
             find_population(self.name)
-        with _about("already_on"):
+        with about("already_on"):
             for text in self.already_on:
                 Taken.create(text)
         if self.screening >= 0:
-            _refuse("screening: must lie before day 0")
-        _refuse_all(_problems_of_baseline(self))
+            refuse("screening: must lie before day 0")
+        refuse_all(_problems_of_baseline(self))
         return self
 
     @property
@@ -306,10 +232,10 @@ class Arm(Part):
     @model_validator(mode="after")
     def _readable(self) -> Arm:
         if ("{dose}" in self.regimen) != (self.dose is not None):
-            _refuse("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
-        with _about("setting"):
+            refuse("must hold '{dose}' in 'regimen' exactly where 'dose' is given")
+        with about("setting"):
             find_setting(self.setting)
-        with _about("regimen"):
+        with about("regimen"):
             midazolam_of(self.plan, np.array([70.0]))  # what has no kinetics or no daily dose is said here
             occupancy_of(self.plan)
         return self
@@ -338,9 +264,9 @@ class Visit(Part):
     @model_validator(mode="after")
     def _ahead(self) -> Visit:
         if self.window < 0:
-            _refuse("'window' must be a length such as '1 d', not a negative one")
+            refuse("'window' must be a length such as '1 d', not a negative one")
         if self.window and abs(self.at) < SAME_TIME_H:
-            _refuse("the visit at day 0 is the baseline and has no window")
+            refuse("the visit at day 0 is the baseline and has no window")
         return self
 
 
@@ -376,20 +302,20 @@ class Endpoint(Part):
     def _complete(self) -> Endpoint:
         needs_time = self.kind in ("change", "score", "response", "remission")
         if needs_time and self.at is None:
-            _refuse(f"must say 'at' which visit the {self.kind} is read")
+            refuse(f"must say 'at' which visit the {self.kind} is read")
         if "remission" in (self.kind, self.among) and self.at_most is None:
-            _refuse("must give 'at_most', the trial's own cut-off of remission")
+            refuse("must give 'at_most', the trial's own cut-off of remission")
         if self.kind == "relapse" and (self.rule not in relapse_rules() or self.start is None):
-            _refuse(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")
+            refuse(f"must give 'start' and 'rule', one of {', '.join(relapse_rules())}")
         if self.kind == "relapse" and not _counts(self.rule or "", self.scale):
-            _refuse(f"the rule {self.rule!r} asks for points of another scale than {self.scale}")
+            refuse(f"the rule {self.rule!r} asks for points of another scale than {self.scale}")
         if self.kind == "event" and self.event not in EVENTS:
-            _refuse(f"must name an 'event', one of {', '.join(EVENTS)}, not {self.event!r}")
+            refuse(f"must name an 'event', one of {', '.join(EVENTS)}, not {self.event!r}")
         for name in sorted(self.model_fields_set & READ_BY.keys()):
             if not {self.kind, self.among} & READ_BY[name]:
-                _refuse(f"{name!r} is read by {', '.join(sorted(READ_BY[name]))}, not by {self.kind}")
+                refuse(f"{name!r} is read by {', '.join(sorted(READ_BY[name]))}, not by {self.kind}")
         if self.analysis is not None and self.analysis not in ANALYSES[self.kind]:
-            _refuse(f"'analysis' must be one of {', '.join(ANALYSES[self.kind])} for {self.kind}")
+            refuse(f"'analysis' must be one of {', '.join(ANALYSES[self.kind])} for {self.kind}")
         return self
 
     @property
@@ -451,7 +377,7 @@ class Randomisation(Part):
     @model_validator(mode="after")
     def _readable(self) -> Randomisation:
         for place, text in enumerate(self.strata):
-            with _about(f"strata.{place}"):
+            with about(f"strata.{place}"):
                 stratum(text)
         return self
 
@@ -460,7 +386,7 @@ def stratum(text: str) -> tuple[str, str, float]:
     """Return field, comparison and threshold of a stratum such as ``age_years >= 65``."""
     found = _STRATUM.fullmatch(text.strip())
     if found is None:
-        _refuse(f"must compare a field with a number, 'age_years >= 65', not {text!r}")
+        refuse(f"must compare a field with a number, 'age_years >= 65', not {text!r}")
     name = found[1] if found[1] in STRATA else _scale_of_stratum(found[1])
     return name, found[2], float(found[3])
 
@@ -484,11 +410,11 @@ class Crossover(Part):
     def _whole(self) -> Crossover:
         lengths = {len(sequence) for sequence in self.sequences}
         if len(lengths) > 1 or len(set(self.sequences)) < len(self.sequences):
-            _refuse("'sequences' must be of one length, each given once")
+            refuse("'sequences' must be of one length, each given once")
         if self.n < len(self.sequences):
-            _refuse(f"'n' must be {len(self.sequences)} or more, one patient for each sequence")
+            refuse(f"'n' must be {len(self.sequences)} or more, one patient for each sequence")
         if self.period <= 0:
-            _refuse("'period' must lie after day 0")
+            refuse("'period' must lie after day 0")
         return self
 
 
@@ -501,103 +427,6 @@ class Withdrawal(Part):
     scale: ScaleName = "MADRS"
 
 
-class Dropout(Part):
-    """Leaving the trial: a hazard that follows severity and events, per hour at risk.
-
-    ``share`` by ``by`` is that of people who stay as ill as at baseline and have no event. The hazard is
-    multiplied by ``per_10_points`` for every ten points above the mean at baseline (and divided below), and
-    by ``after_event`` from a session with an event to the next.
-    """
-
-    share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    by: TimeH = 672.0
-    per_10_points: Ratio = 1.0
-    after_event: Ratio = 1.0
-    events: tuple[str, ...] = ("anxiety",)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Dropout:
-        if self.by <= 0:
-            _refuse("'by' must lie after day 0")
-        for name in self.events:
-            _refuse_other_event(name)
-        if self.after_event != 1.0 and not self.events:
-            _refuse("'after_event' needs 'events' that people leave after")
-        if self.share == 0.0 and (self.per_10_points != 1.0 or self.after_event != 1.0):
-            _refuse("multiplies a hazard of zero: give 'share', or leave the multipliers out")
-        return self
-
-
-def _refuse_other_event(name: str) -> None:
-    """Refuse an event that nobody speaks of by the next visit."""
-    if name not in SYMPTOMS:
-        _refuse(f"must be one of {', '.join(SYMPTOMS)}, what patients tell of; not {name!r}")
-
-
-class Hold(Part):
-    """A session is held where the pressure before it is at or above a threshold (mmHg)."""
-
-    systolic_mmHg: Annotated[float, Field(gt=0.0)] | None = None
-    diastolic_mmHg: Annotated[float, Field(gt=0.0)] | None = None
-
-
-class Flexible(Part):
-    """Doses that follow response: at each later session one level up while the rating asks for it.
-
-    Levels are ratios to the dose of the regimen, the first is where everyone starts.
-    """
-
-    levels: tuple[Ratio, ...]
-    start: TimeH = 1.0
-    until: TimeH | None = None
-    up_unless: Literal["response", "remission", "never"] = "response"
-    at_most: float = 10.0
-    scale: ScaleName = "MADRS"
-    down_after: tuple[str, ...] = ()
-    """Events after which the next dose is one level lower."""
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Flexible:
-        if len(self.levels) < 2 or any(b <= a for a, b in pairwise(self.levels)):
-            _refuse("'levels' must be two or more ascending ratios such as [1, 1.5]")
-        if self.start <= 0 or (self.until is not None and self.until < self.start):
-            _refuse("'start' must lie after day 0, and 'until' not before it")
-        if find_scale(self.scale).latent != MOOD:
-            _refuse(f"'scale' must be one of mood, not {self.scale}")
-        for name in self.down_after:
-            _refuse_other_event(name)
-        return self
-
-
-class Rescue(Part):
-    """Sessions from ``start`` on are given only to those who need them."""
-
-    start: TimeH
-    rule: str = "response lost"
-
-    @model_validator(mode="after")
-    def _known(self) -> Rescue:
-        known = [name for name, rule in relapse_rules().items() if rule.visits == 1]
-        if self.rule not in known:
-            _refuse(f"'rule' must be one of {', '.join(known)}")
-        if self.start <= 0:
-            _refuse("'start' must lie after day 0")
-        return self
-
-
-class Conduct(Part):
-    """What happens that the plan did not foresee, or foresaw conditionally."""
-
-    dropout: Dropout = Dropout()
-    missed_session: Share = 0.0
-    missed_rating: Share = 0.0
-    hold: Hold = Hold()
-    flexible: dict[str, Flexible] = {}
-    """By arm."""
-    rescue: dict[str, Rescue] = {}
-    """By arm."""
-
-
 class Looks(Part):
     """Interim looks at the primary endpoint."""
 
@@ -607,7 +436,7 @@ class Looks(Part):
     @model_validator(mode="after")
     def _ascending(self) -> Looks:
         if self.fractions[-1] != 1.0 or any(b <= a for a, b in pairwise(self.fractions)):
-            _refuse("'fractions' must ascend to 1, such as [0.5, 1]")
+            refuse("'fractions' must ascend to 1, such as [0.5, 1]")
         return self
 
 
@@ -638,9 +467,9 @@ class Protocol(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
-        with _about("study"):
+        with about("study"):
             _ = self.study and find_study(self.study)
-        _refuse_all(_problems(self))
+        refuse_all(_problems(self))
         return self
 
     @property
@@ -845,20 +674,44 @@ def _problems_of_analysis(protocol: Protocol, name: str, one: Endpoint) -> Itera
 
 def _problems_of_conduct(protocol: Protocol) -> Iterator[str]:
     """Yield rules for arms that are not there, or have no session that they could act on."""
-    conduct = protocol.conduct
+    conduct, groups = protocol.conduct, _groups_of(protocol)
     spans = [
-        (f"conduct.flexible.{name}", name, one.start, np.inf if one.until is None else one.until)
-        for name, one in conduct.flexible.items()
+        (f"conduct.{rule}.{name}", name, one.start, np.inf if one.until is None else one.until)
+        for rule, by_arm in (("flexible", conduct.flexible), ("switch", conduct.switch))
+        for name, one in by_arm.items()
     ]
     spans += [(f"conduct.rescue.{name}", name, one.start, np.inf) for name, one in conduct.rescue.items()]
     for where, name, start_h, end_h in spans:
-        groups = _groups_of(protocol)
         if not groups:
             yield f"{where}: not in a crossover, whose sessions are not decided on"
         elif name not in groups:
             yield f"{where}: no such arm; arms are {', '.join(groups)}"
         elif not _has_session(protocol, name, start_h, end_h):
             yield f"{where}: no session of {name} starts between {time_text(start_h)} and its end"
+    for name in conduct.switch.keys() & set(groups):
+        yield from _problems_of_switch(protocol, name)
+
+
+def _problems_of_switch(protocol: Protocol, name: str) -> Iterator[str]:
+    """Yield why sessions of an arm cannot be given as a switch says."""
+    plan = protocol.arms[name].plan
+    here, instead = sessions_of(plan), instead_of(protocol, name)
+    together = visits_of(plan if instead is None else combine(plan, instead))
+    if not all(here.slots):
+        yield f"conduct.switch.{name}: every session of {name} must give ketamine"
+        return
+    end_h = max(
+        start_h + (one.duration_min or 0.0) / 60.0
+        for start_h, one in protocol.conduct.switch[name].plan.items
+    )
+    if not np.array_equal(here.start_h, together) or (np.diff(here.start_h) <= end_h).any():
+        yield f"conduct.switch.{name}.to: must be over well before the next session of {name} starts"
+
+
+def instead_of(protocol: Protocol, name: str) -> Regimen | None:
+    """Return what sessions of an arm are given as where they are switched; None where none can be."""
+    switch = protocol.conduct.switch.get(name)
+    return None if switch is None else switch.instead_of(protocol.arms[name].plan)
 
 
 def _groups_of(protocol: Protocol) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import numpy as np
 from euthymia.evidence.records import OutcomeRow
 from euthymia.evidence.select import is_open
 from euthymia.evidence.studies import load_outcome_rows, load_studies
-from euthymia.trials.design import SAME_TIME_H, Endpoint, Protocol
+from euthymia.trials.design import Endpoint, Protocol
+from euthymia.trials.fields import SAME_TIME_H
 from euthymia.trials.published import Observed, ObservedEstimate, ObservedMean
 from euthymia.trials.replication import (
     CLOSED,

@@ -11,7 +11,7 @@ try leaves no trace. Chunks of patients write to rows of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,8 @@ from euthymia.model.wiring import record
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import SEVERITY, rate, relapse_rules, remission, response
 from euthymia.streams import occasion_of, uniforms
-from euthymia.trials.design import SAME_TIME_H, Conduct, Flexible, Rescue
+from euthymia.trials.conduct_rules import Conduct, Flexible, Rescue, Stretch, Switch
+from euthymia.trials.fields import SAME_TIME_H
 from euthymia.trials.sessions import RISES, Plan, session_ends_h
 
 Array = NDArray[np.float64]
@@ -53,6 +54,8 @@ class Course:
         What each session gave of the planned dose.
     step : array (P, S) of int
         Place of the last dose given in the levels of a flexible one.
+    was_switched : array (P, S) of bool
+        Whether it was, or would have been, by the route of a switch.
     was_held, was_missed : array (P, S) of bool
     had_event : {symptom: array (P, S) of bool}
         Of those that dropout or doses follow.
@@ -67,6 +70,7 @@ class Course:
     left_h: Array
     level: Array
     step: Codes
+    was_switched: Flags
     was_held: Flags
     was_missed: Flags
     had_event: Mapping[str, Flags] = field(default_factory=dict)
@@ -82,6 +86,7 @@ class Course:
             left_h=np.full(patients, np.inf),
             level=np.ones(shape),
             step=np.zeros(shape, dtype=np.int64),
+            was_switched=np.zeros(shape, dtype=bool),
             was_held=np.zeros(shape, dtype=bool),
             was_missed=np.zeros(shape, dtype=bool),
         )
@@ -131,12 +136,8 @@ class TrialPolicy:
     def __post_init__(self) -> None:
         stops_h = apart(np.concatenate([self.plan.start_h, self.visits_h]))
         shape = (len(self.keys), len(self.plan.start_h))
-        course = Course(
-            left_h=np.full(len(self.keys), np.inf),
-            level=np.ones(shape),
-            step=np.zeros(shape, dtype=np.int64),
-            was_held=np.zeros(shape, dtype=bool),
-            was_missed=np.zeros(shape, dtype=bool),
+        course = replace(
+            Course.begin(*shape),
             had_event={name: np.zeros(shape, dtype=bool) for name in self.symptoms},
             points=np.full((len(self.keys), len(stops_h)), np.nan),
             baseline={name: np.full(len(self.keys), np.nan) for name in self.scales},
@@ -161,7 +162,7 @@ class TrialPolicy:
         """Whether anything can happen to a dose; only later ones can depend on the course."""
         conduct = self.conduct
         acts = conduct.missed_session or conduct.dropout.share or self.flexible or self.rescue
-        return bool(acts or self.limits)
+        return bool(acts or self.limits or self.switch)
 
     @property
     def flexible(self) -> Flexible | None:
@@ -174,6 +175,11 @@ class TrialPolicy:
         return self.conduct.rescue.get(self.arm)
 
     @property
+    def switch(self) -> Switch | None:
+        """Another route for some sessions of this arm."""
+        return self.conduct.switch.get(self.arm)
+
+    @property
     def limits(self) -> dict[str, float]:
         """Pressures at or above which a session is held."""
         asked = {name: getattr(self.conduct.hold, name) for name in PRESSURES}
@@ -183,14 +189,17 @@ class TrialPolicy:
     def symptoms(self) -> tuple[str, ...]:
         """Events that dropout or doses follow."""
         leaving = self.conduct.dropout.events if self.conduct.dropout.after_event != 1.0 else ()
-        return tuple(dict.fromkeys((*leaving, *(self.flexible.down_after if self.flexible else ()))))
+        lowering = self.flexible.down_after if self.flexible else ()
+        switching = self.switch.after if self.switch else ()
+        return tuple(dict.fromkeys((*leaving, *lowering, *switching)))
 
     @property
     def scales(self) -> tuple[str, ...]:
         """Scales whose baseline something is compared with."""
         flexible = (self.flexible.scale,) if self.flexible else ()
         rescue = (relapse_rules()[self.rescue.rule].scale,) if self.rescue else ()
-        return tuple(dict.fromkeys((*flexible, *rescue)))
+        switch = (self.switch.scale,) if self.switch else ()
+        return tuple(dict.fromkeys((*flexible, *rescue, *switch)))
 
     def for_course(self, given: Sequence[Given], start_h: float) -> TrialPolicy:
         """Implement `euthymia.population.policy.Policy`."""
@@ -231,7 +240,7 @@ class TrialPolicy:
             self._visit(stop, severity_fraction[:, stop], nothing, rows)
 
     def _visit(self, stop: int, severity_fraction: Array, effect_fraction: Array, rows: Codes) -> Array:
-        """Decide what happens at one of ``stops_h``; return what is given of its doses, (P,)."""
+        """Decide what happens at one of ``stops_h``; return what is given of its doses, (P,) or (P, D)."""
         course, time_h = self.course, float(self.stops_h[stop])
         course.points[rows, stop] = self._rated(self.scale, severity_fraction, time_h, rows)
         if abs(time_h) < SAME_TIME_H:
@@ -243,7 +252,12 @@ class TrialPolicy:
             return np.ones(len(rows))
         comes = self._come(session, time_h, severity_fraction, rows)
         held = self._held(session, time_h, effect_fraction, comes, rows)
-        return self._give(session, time_h, severity_fraction, comes & ~held, rows)
+        level = self._give(session, time_h, severity_fraction, comes & ~held, rows)
+        if self.switch is None:
+            return level
+        is_switched = self._switched(self.switch, session, time_h, severity_fraction, comes & ~held, rows)
+        is_instead = np.array([self.plan.is_instead[slot] for slot in self.plan.slots[session]])
+        return np.where(is_switched[:, None] == is_instead, level[:, None], 0.0)
 
     def _rated(self, scale: str, severity_fraction: Array, time_h: float, rows: Codes) -> Array:
         """Return totals as rated at a visit; the same as in the data of that visit."""
@@ -324,9 +338,8 @@ class TrialPolicy:
             return course.level[rows, session]
         before = course.step[rows, session - 1] if session else np.zeros(len(rows), dtype=np.int64)
         step = before
-        is_time = session > 0 and time_h >= flexible.start - SAME_TIME_H
-        if is_time and (flexible.until is None or time_h <= flexible.until + SAME_TIME_H):
-            is_well = self._is_well(flexible, time_h, severity_fraction, rows)
+        if session > 0 and flexible.holds(time_h):
+            is_well = self._is_well(flexible, flexible.up_unless, time_h, severity_fraction, rows)
             had_event = self._had_event(flexible.down_after, session - 1, time_h, rows)
             change = np.where(had_event, -1, np.where(is_well, 0, 1))
             step = np.clip(before + change, 0, len(flexible.levels) - 1)
@@ -335,13 +348,37 @@ class TrialPolicy:
         course.level[rows, session] = np.where(is_given, np.asarray(flexible.levels)[step], 0.0)
         return course.level[rows, session]
 
-    def _is_well(self, flexible: Flexible, time_h: float, severity_fraction: Array, rows: Codes) -> Flags:
-        if flexible.up_unless == "never":
+    def _switched(
+        self,
+        switch: Switch,
+        session: int,
+        time_h: float,
+        severity_fraction: Array,
+        is_given: Flags,
+        rows: Codes,
+    ) -> Flags:
+        """Return who gets, or would get, a session by the other route; noted for later ones."""
+        course = self.course
+        before = course.was_switched[rows, session - 1] if session else np.zeros(len(rows), dtype=bool)
+        is_switched = before & switch.lasts
+        if session > 0 and switch.holds(time_h):
+            asks = self._had_event(switch.after, session - 1, time_h, rows)
+            asks |= self._draw("route switch", time_h, rows) < switch.share
+            if switch.unless is not None:
+                asks |= ~self._is_well(switch, switch.unless, time_h, severity_fraction, rows)
+            is_switched |= asks & is_given  # nothing is changed where nothing is given
+        course.was_switched[rows, session] = is_switched
+        return is_switched
+
+    def _is_well(
+        self, rule: Stretch, what: str, time_h: float, severity_fraction: Array, rows: Codes
+    ) -> Flags:
+        if what == "never":
             return np.zeros(len(rows), dtype=bool)
-        points = self._rated(flexible.scale, severity_fraction, time_h, rows)
-        if flexible.up_unless == "remission":
-            return remission(points, flexible.at_most)
-        return response(self.course.baseline[flexible.scale][rows], points[:, None], flexible.scale)[:, 0]
+        points = self._rated(rule.scale, severity_fraction, time_h, rows)
+        if what == "remission":
+            return remission(points, rule.at_most)
+        return response(self.course.baseline[rule.scale][rows], points[:, None], rule.scale)[:, 0]
 
     def _needs_rescue(self, rescue: Rescue, time_h: float, severity_fraction: Array, rows: Codes) -> Flags:
         rule = relapse_rules()[rescue.rule]

@@ -370,5 +370,8 @@ def _may_have(place: Place, name: str) -> bool:
     return name in _fields_at(place) or place in FREE
 
 
-FREE: tuple[Place, ...] = (("population", "baseline"), ("conduct", "flexible"), ("conduct", "rescue"))
+FREE: tuple[Place, ...] = (
+    ("population", "baseline"),
+    *(("conduct", rule) for rule in ("flexible", "rescue", "switch")),
+)
 """Mappings whose entries are optional each; a new arm or endpoint is more than one field."""

@@ -32,7 +32,8 @@ class Sessions:
         Hours from the first dose of the trial.
     planned_mg, given_mg : array (P, S)
         Base of ketamine (or midazolam); 0 of an inactive comparator.
-    was_held, was_missed : array (P, S) of bool
+    was_switched, was_held, was_missed : array (P, S) of bool
+        ``was_switched``: by the other route of a switch, whose dose is then the planned one.
     readings : {name of READINGS: array (P, S, R)}
         As rated or read off a device at ``minutes`` after the start; NaN where there was no session.
     minutes : array (R,)
@@ -42,6 +43,7 @@ class Sessions:
     start_h: Array
     planned_mg: Array
     given_mg: Array
+    was_switched: Flags
     was_held: Flags
     was_missed: Flags
     readings: Mapping[str, Array]
@@ -282,4 +284,4 @@ def part_of(cohort: Cohort, rows: Flags) -> Cohort:
 
 
 PATIENT_FIELDS = ("number", "key", "arm", "stratum", "actual_h", "left_h", "is_analysed")
-SESSION_FIELDS = ("start_h", "planned_mg", "given_mg", "was_held", "was_missed")
+SESSION_FIELDS = ("start_h", "planned_mg", "given_mg", "was_switched", "was_held", "was_missed")

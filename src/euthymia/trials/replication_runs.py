@@ -18,8 +18,9 @@ from euthymia.evidence.check import require_sound
 from euthymia.model.scales import find_scale
 from euthymia.population.outcomes import relapse_rules
 from euthymia.tables import Row, number, read_table
-from euthymia.trials.design import Protocol, hours, time_text
+from euthymia.trials.design import Protocol
 from euthymia.trials.endpoints import IMPUTATIONS, SAME_TIME_H
+from euthymia.trials.fields import hours, time_text
 
 NAN = float("nan")
 TABLE = "evidence/efficacy/replication.csv"

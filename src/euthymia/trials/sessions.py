@@ -42,10 +42,13 @@ class Plan:
         Every session at which something is given that raises hope: ketamine, midazolam, an inert stand-in.
     slots : tuple of tuple of int (S)
         Places of the ketamine doses of each session among all of the regimen; empty for other drugs.
+    is_instead : tuple of bool (slots)
+        Which doses are given only in place of the others of their session.
     """
 
     start_h: Array
     slots: tuple[tuple[int, ...], ...]
+    is_instead: tuple[bool, ...]
 
     @property
     def gives_ketamine(self) -> bool:
@@ -58,11 +61,15 @@ class Plan:
         return int(place[0]) if len(place) else None
 
 
-def sessions_of(regimen: Regimen) -> Plan:
-    """Return the sessions of a regimen."""
+def sessions_of(regimen: Regimen, instead: Regimen | None = None) -> Plan:
+    """Return the sessions of a regimen, and of what some of them may be given as ``instead``."""
     starts = np.array(visits_of(regimen), float)
-    begun = [_session_of(starts, dose.start_h) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
+    marked = [(dose, False) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
+    marked += [(dose, True) for dose in (instead.doses(70.0) if instead else ()) if is_ketamine_dose(dose)]
+    marked.sort(key=lambda one: one[0].start_h)  # as the doses of both regimens together stand
+    begun = [_session_of(starts, dose.start_h) for dose, _ in marked]
     return Plan(
+        is_instead=tuple(is_instead for _, is_instead in marked),
         start_h=starts,
         slots=tuple(
             tuple(slot for slot, place in enumerate(begun) if place == session)

@@ -9,7 +9,8 @@ import numpy as np
 
 from euthymia.dosing.order import Order
 from euthymia.population.patient import Patient, numbers_of
-from euthymia.trials.design import EVENTS, Protocol
+from euthymia.trials.design import Protocol
+from euthymia.trials.fields import EVENTS
 from euthymia.trials.records import (
     AFTER_EVENT,
     COMPLETED,
@@ -264,6 +265,7 @@ def _sessions(
         start_h=start_h,
         planned_mg=planned_mg,
         given_mg=np.where(np.isfinite(start_h), np.where(took_place, planned_mg, 0.0), np.nan),
+        was_switched=np.zeros(shape, dtype=bool),
         was_held=was_held,
         was_missed=was_missed,
         readings=readings,

@@ -57,6 +57,8 @@ conduct:
     high: {levels: [1, 1.5], start: day 7, until: day 14}
   rescue:
     control: {start: day 14}
+  switch:
+    high: {to: ketamine 0.8 mg/kg im, after: [nausea], share: 0.1}
 looks: {fractions: [0.5, 1]}
 alpha: 0.05
 """

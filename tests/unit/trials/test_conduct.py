@@ -318,6 +318,42 @@ def test_a_replay_with_the_doses_that_were_decided_is_the_same_to_the_byte():
         assert again.values[name].tobytes() == values.tobytes(), name
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::euthymia.errors.ResultWarning")
+def test_a_course_by_two_routes_is_that_of_a_regimen_written_so():
+    """Everybody ill is switched for good at day 7: as if the order had said so."""
+    visits = [{"at": "day 0"}, {"at": "day 7"}, {"at": "day 14"}]
+    changes = {"visits": visits, "endpoints": {"end": {"kind": "change", "at": "day 14"}}, "population": {}}
+    switch = {"to": "ketamine 0.8 mg/kg im", "unless": "remission", "at_most": 0, "start": "day 7"}
+    given = given_of(conduct={"switch": {"ketamine": switch}}, **changes)
+    enrolled, group = enrol(given, 0, 24), groups_of(given.protocol)[0]
+    policy = policy_of(given, group, enrolled.key, enrolled.people)
+    assert policy is not None
+    found = conduct._simulated(given, group, enrolled.people, enrolled.key, policy, engine="c", executor=None)  # pyright: ignore[reportPrivateUsage]
+    is_switched = policy.course.was_switched.all(axis=1, where=[False, True, True])
+    assert is_switched.mean() > 0.9
+    written = parse_regimen(f"{KETAMINE}; ketamine 0.8 mg/kg im, at 7 d, 14 d")
+    again = simulate(
+        written,
+        patients=enrolled.people,
+        numbers=enrolled.key,
+        parameters=given.parameters,
+        seed=given.seed,
+        times_h=found.times_h,
+        days=group.end_h / 24.0,
+        variables=list(found.values),
+        setting=group.setting,
+        engine="c",
+    )
+    for name, values in again.values.items():
+        largest = np.abs(values).max()
+        assert found.values[name][is_switched] == pytest.approx(values[is_switched], abs=2e-4 * largest), name
+    weights = np.array([one.weight_kg for one in enrolled.people])
+    sessions = conduct._sessions(given, group, found, enrolled.key, weights, policy.course)  # pyright: ignore[reportPrivateUsage]
+    expected = weights[:, None] * np.where(policy.course.was_switched, 0.8, 0.5)
+    assert sessions.given_mg == pytest.approx(expected, rel=1e-9)
+
+
 # --- the same whatever happens beside --------------------------------------------------------------
 
 

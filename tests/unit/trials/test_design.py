@@ -15,7 +15,8 @@ from tests.unit.trials.protocol_text import TEXT, edited, line_of, problems, rea
 
 from euthymia.mechanism.acute.discomfort import Outputs
 from euthymia.tables import read_text
-from euthymia.trials.design import EVENTS, SYMPTOMS, Protocol, TimeH, hours, json_schema, stratum, time_text
+from euthymia.trials.design import Protocol, json_schema, stratum
+from euthymia.trials.fields import EVENTS, SYMPTOMS, TimeH, hours, time_text
 from euthymia.trials.protocols import load_protocol, protocol_names, read_source
 from euthymia.trials.records import READINGS
 from euthymia.trials.sessions import RISES, event_rules
@@ -273,6 +274,30 @@ FIELDS: list[Rule] = [
         "control: {start",
         "conduct.rescue.control: 'start' must lie after day 0.",
     ),
+    (
+        "share: 0.1}",
+        "share: 1.1}",
+        "high: {to",
+        "conduct.switch.high.share: must be less than",
+    ),
+    ("after: [nausea], share: 0.1}", "}", "high: {to", "conduct.switch.high: must say when: give 'after'"),
+    ("after: [nausea]", "after: [hypertension]", "high: {to", "conduct.switch.high: must be one of nausea,"),
+    ("after: [nausea]", "start: day 0", "high: {to", "conduct.switch.high: 'start' must lie after day 0"),
+    ("after: [nausea]", "scale: SSI", "high: {to", "conduct.switch.high: 'scale' must be one of mood"),
+    *(
+        (
+            "ketamine 0.8 mg/kg im",
+            to,
+            "high: {to",
+            "conduct.switch.high.to: must be one session of ketamine such as",
+        )
+        for to in (
+            "saline iv over 40 min",
+            '"ketamine 0.5 mg/kg im, weekly x 2"',
+            '"ketamine 0.5 mg/kg im; midazolam 2 mg iv bolus"',
+        )
+    ),
+    ("ketamine 0.8 mg/kg im", "ketamin 1 mg/kg im", "high: {to", "conduct.switch.high.to: Unknown treatment"),
 ]
 TOGETHER: list[Rule] = [
     (
@@ -355,6 +380,8 @@ TOGETHER: list[Rule] = [
         "{start: day 15",
         "no session of control starts between day 15 and its end.",
     ),
+    ("high: {to", "low: {to", "low: {to", "conduct.switch.low: no such arm; arms are high, control."),
+    ("high: {to", "control: {to", "control: {to", "every session of control must give ketamine"),
 ]
 
 
@@ -449,6 +476,7 @@ WITHDRAWAL = (
         "ketamine 0.5 mg/kg iv over 40 min, weekly x 2 then midazolam 0.045 mg/kg iv over 40 min, weekly x 2",
     ),
     ("  flexible:\n    high: {levels: [1, 1.5], start: day 7, until: day 14}\n", ""),
+    ("  switch:\n    high: {to: ketamine 0.8 mg/kg im, after: [nausea], share: 0.1}\n", ""),
 )
 
 
@@ -573,3 +601,23 @@ def test_defaults_in_the_schema_are_times_as_one_writes_them():
 def test_a_protocol_that_ships_is_the_one_of_its_text():
     assert load_protocol("fava-2018").id == "fava-2018"
     assert TEXT.count("arms:") == 1
+
+
+def test_a_switched_session_must_be_over_before_the_next_one():
+    def made(to: str) -> Protocol:
+        one = {"n": 4, "regimen": "ketamine 0.5 mg/kg iv over 40 min, daily x 3"}
+        return Protocol.model_validate(
+            {
+                "id": "a",
+                "title": "a",
+                "design": "single-arm",
+                "arms": {"one": one},
+                "visits": [{"at": "day 0"}, {"at": "day 3"}],
+                "endpoints": {"end": {"kind": "change", "at": "day 3"}},
+                "conduct": {"switch": {"one": {"to": to, "share": 0.1}}},
+            }
+        )
+
+    assert made("ketamine 0.5 mg/kg iv over 100 min").conduct.switch
+    with pytest.raises(ValidationError, match=r"conduct.switch.one.to: must be over well before the next"):
+        made("ketamine 0.5 mg/kg iv over 24 h")

@@ -13,7 +13,7 @@ from euthymia.dosing.notation import parse_regimen
 from euthymia.model.parameters import load_parameters
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import SEVERITY, rate, response
-from euthymia.trials.design import Conduct
+from euthymia.trials.conduct_rules import Conduct
 from euthymia.trials.policy import EFFECT, EXPOSURE, TrialPolicy, apart, conduct_draws, event_draws
 from euthymia.trials.sessions import session_ends_h, sessions_of
 
@@ -46,9 +46,11 @@ def policy_of(
     **conduct: Any,
 ) -> TrialPolicy:
     """Return a policy for an arm ``a``; visits in days."""
-    plan = sessions_of(parse_regimen(regimen))
+    rules = Conduct.model_validate(conduct)
+    planned = parse_regimen(regimen)
+    plan = sessions_of(planned, rules.switch["a"].instead_of(planned) if "a" in rules.switch else None)
     return TrialPolicy(
-        conduct=Conduct.model_validate(conduct),
+        conduct=rules,
         arm="a",
         plan=plan,
         visits_h=24.0 * np.array(visits),
@@ -91,7 +93,7 @@ def play(
                 EXPOSURE: at(exposure_h, place),
                 EFFECT: at(effect, place),
             }
-            given[:, place] = decision.decide(state)
+            given[:, place] = decision.decide(state).reshape(len(numbers), -1).max(axis=1)
     return given
 
 
@@ -362,6 +364,72 @@ def test_what_was_not_given_leaves_the_level_where_it_was():
             asked = min(step + (session > 0), 2)
             assert given[session] == (0.0 if missed[session] else levels[asked])
             step = step if missed[session] else asked
+
+
+# --- another route ---------------------------------------------------------------------------------
+
+IM = "ketamine 0.8 mg/kg im"
+
+
+def test_routes_are_switched_by_their_share_for_good_or_for_one_session():
+    for lasts in (True, False):
+        policy = policy_of(4000, switch={"a": {"to": IM, "share": 0.2, "start": "day 7", "lasts": lasts}})
+        given = play(policy)
+        was = policy.course.was_switched
+        assert not was[:, 0].any()
+        expected = 1.0 - 0.8 ** np.arange(4) if lasts else np.array([0.0, 0.2, 0.2, 0.2])
+        for session in range(4):
+            assert binomtest(int(was[:, session].sum()), 4000, expected[session]).pvalue > LEAST_P
+        assert (was[:, 1:] >= was[:, :-1]).all() or not lasts
+        assert (given[:, 0] == 1.0).all()
+
+
+def test_of_a_switched_session_the_doses_of_the_other_route_are_given_and_no_others():
+    policy = policy_of(
+        300,
+        switch={"a": {"to": IM, "share": 0.5}},
+        flexible={"a": {"levels": [1.0, 1.5], "start": "day 14", "up_unless": "never"}},
+        missed_session=0.2,
+    )
+    given = dict(zip(policy.times_h, _given_by_dose(policy), strict=True))
+    for session, time_h in enumerate(policy.plan.start_h):
+        is_instead = np.array([policy.plan.is_instead[slot] for slot in policy.plan.slots[session]])
+        assert list(is_instead) == ([False, True] if session else [False])
+        level, was = policy.course.level[:, session], policy.course.was_switched[:, session]
+        for dose, instead in enumerate(is_instead):
+            assert np.array_equal(given[time_h][:, dose], np.where(was == instead, level, 0.0))
+    assert set(policy.course.level.ravel()) == {0.0, 1.0, 1.5}
+
+
+def _given_by_dose(policy: TrialPolicy) -> list[np.ndarray]:
+    severity = np.full(len(policy.keys), 0.5)
+    state = {SEVERITY: severity, EXPOSURE: np.zeros_like(severity), EFFECT: np.zeros_like(severity)}
+    return [one.decide(state) for one in policy.decisions(PARAMETERS, policy.keys, SEED)]
+
+
+def test_a_route_is_switched_after_the_events_that_are_named_and_where_rating_asks_for_it():
+    policy = policy_of(1500, switch={"a": {"to": IM, "after": ["anxiety"], "lasts": False}})
+    play(policy, exposure_h=1.0)
+    had = policy.course.had_event["anxiety"]
+    assert 0.1 < had[:, 0].mean() < 0.9
+    assert np.array_equal(policy.course.was_switched[:, 1:], had[:, :-1])
+    severity = np.random.default_rng(5).uniform(0.05, 0.6, 500)
+    policy = policy_of(
+        500, switch={"a": {"to": IM, "unless": "remission", "lasts": False, "until": "day 14"}}
+    )
+    play(policy, severity)
+    ill = rated(policy, severity, WEEK_H) > 10
+    assert 0.1 < ill.mean() < 0.9
+    assert np.array_equal(policy.course.was_switched[:, 1], ill)
+    assert not policy.course.was_switched[:, 3].any()
+
+
+def test_who_gets_nothing_is_not_switched_then_but_stays_so():
+    policy = policy_of(2000, switch={"a": {"to": IM, "share": 0.3}}, missed_session=0.5)
+    play(policy)
+    was, missed = policy.course.was_switched, policy.course.was_missed
+    assert np.array_equal(was[:, 1:][missed[:, 1:]], was[:, :-1][missed[:, 1:]])
+    assert (missed & was).any()
 
 
 # --- rescue ----------------------------------------------------------------------------------------

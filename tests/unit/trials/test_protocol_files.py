@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from euthymia.evidence.studies import find_study, load_outcome_rows, load_studies
-from euthymia.trials.design import Endpoint, Protocol, time_text
+from euthymia.trials.design import Endpoint, Protocol
+from euthymia.trials.fields import time_text
 from euthymia.trials.protocols import load_protocol, protocol_names
 from euthymia.trials.sessions import sessions_of
 

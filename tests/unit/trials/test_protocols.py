@@ -9,7 +9,7 @@ from tests.unit.trials.protocol_text import TEXT, edited, line_of, read
 
 from euthymia.errors import InvalidInputError, UnknownNameError
 from euthymia.tables import read_text
-from euthymia.trials.design import hours
+from euthymia.trials.fields import hours
 from euthymia.trials.protocols import (
     check_protocol,
     load_protocol,

@@ -19,7 +19,8 @@ from euthymia.evidence.studies import load_outcome_rows
 from euthymia.population.patient import Patient
 from euthymia.tables import Row, read_table
 from euthymia.trials import replication
-from euthymia.trials.design import EVENTS, Protocol
+from euthymia.trials.design import Protocol
+from euthymia.trials.fields import EVENTS
 from euthymia.trials.protocols import load_protocol, protocol_names
 from euthymia.trials.records import READINGS, Cohort, Sessions
 from euthymia.trials.replication import (
@@ -265,6 +266,7 @@ def _cohort(
             start_h=np.tile([0.0, 72.0], (count, 1)),
             planned_mg=given,
             given_mg=given,
+            was_switched=np.zeros(given.shape, dtype=bool),
             was_held=np.zeros(given.shape, dtype=bool),
             was_missed=np.zeros(given.shape, dtype=bool),
             readings=dict.fromkeys(READINGS, np.zeros((*given.shape, 1))),
