@@ -69,7 +69,8 @@ class ParameterSet:
     """A set of parameters that runs on its own, with what it covers and what must be said about it.
 
     ``rows`` are the pharmacokinetics by field; ``chain`` everything behind them by ``layer.field``, empty
-    where the set does not give both enantiomers in arterial plasma.
+    where the set does not give both enantiomers in arterial plasma. ``posterior`` says which draw of
+    calibrated numbers it has, if any; ``pilots`` is the set that grids are then chosen for.
     """
 
     name: str
@@ -88,6 +89,8 @@ class ParameterSet:
     correlations: tuple[tuple[str, str, float], ...]
     overrides: Mapping[str, float]
     mechanisms: tuple[str, ...] = ()
+    posterior: str = ""
+    pilots: ParameterSet | None = None
 
     def with_overrides(self, overrides: Mapping[str, float]) -> ParameterSet:
         """Return the set with some values replaced, each within its stated range.

@@ -102,6 +102,7 @@ def pilots_of(run: Run) -> Run:
     plan = run.plan
     return replace(
         run,
+        parameters=run.parameters.pilots or run.parameters,
         people=pilots,
         numbers=np.arange(1, PILOTS + 1),
         seed=PILOT_SEED,
@@ -123,9 +124,10 @@ def _calibration(run: Run) -> Calibration | None:
     )
     key = (
         plan and print_regimen(plan),
-        run.parameters.name,
-        sorted(run.parameters.overrides.items()),
-        run.parameters.mechanisms,
+        pilot.parameters.name,
+        sorted(pilot.parameters.overrides.items()),
+        pilot.parameters.mechanisms,
+        *([pilot.parameters.posterior] if pilot.parameters.posterior else []),
         run.setting,
         run.life,
         sorted(run.omit),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
@@ -90,6 +90,9 @@ def intake(protocol: Protocol, parameters: ParameterSet, *, seed: int) -> Intake
             warnings.simplefilter("ignore", ResultWarning)
             matched = match_baseline(tables[0], population.mood_rule, parameters, accepts_other_sd=True)
         parameters = matched.apply(parameters)
+        if parameters.pilots is not None:
+            grids = intake(protocol, parameters.pilots, seed=seed).parameters
+            parameters = replace(parameters, pilots=grids)
         notes = notes if matched.is_met else (f"Baseline: {matched.text}.", *notes)
     return Intake(
         protocol=protocol,
