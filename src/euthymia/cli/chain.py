@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from euthymia.dosing.regimen import Regimen
     from euthymia.model.parameters import ParameterSet
     from euthymia.model.scales import Scale
-    from euthymia.model.trajectory import Trajectory
+    from euthymia.model.trajectory import Provenance, Trajectory
     from euthymia.population.harms import LongTermHarms
     from euthymia.population.parts import Parts
 
@@ -101,6 +101,7 @@ def common_of(asked: Asked) -> dict[str, Any]:
         "patients": asked.patients,
         "patient": asked.patient,
         "parameters": asked.chosen,
+        "posterior": asked.posterior,
         "seed": asked.seed,
         "times_h": asked.times_h,
         "is_dense": True,
@@ -241,11 +242,21 @@ def _print(runs: Sequence[Run], kinds: Sequence[Scale], asked: Asked) -> None:
         _print_outcomes(runs, kinds, asked)
     if asked.has_harms:
         _print_harms(runs, asked)
-    print(
+    print(rests_on(made))
+    print(show.NOT_A_DEVICE)
+
+
+def rests_on(made: Provenance) -> str:
+    """Return what the constants behind concentrations rest on."""
+    if made.posterior:
+        return (
+            f"Constants downstream of concentrations: those calibrated on trials by the posterior "
+            f"{made.posterior}, the rest set by hand or assumed."
+        )
+    return (
         "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes "
         "before sizes."
     )
-    print(show.NOT_A_DEVICE)
 
 
 def notice(name: str) -> tuple[str, ...]:

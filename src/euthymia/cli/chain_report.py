@@ -18,6 +18,7 @@ from euthymia.cli.chain import (
     harms_of,
     made_of_cells,
     outcome_cells,
+    rests_on,
     session_cells,
 )
 from euthymia.cli.harms import harm_section
@@ -102,7 +103,9 @@ def chain_report(runs: Sequence[Run], asked: Asked, *, kinds: Sequence[Scale]) -
         title=first.provenance.regimen,
         lead=[
             "Every link is a hypothesis with evidence of its own; constants downstream of concentrations are "
-            "set by hand or assumed, and not calibrated yet. Read shapes and order before sizes.",
+            "set by hand or assumed, and not calibrated yet. Read shapes and order before sizes."
+            if not first.provenance.posterior
+            else f"Every link is a hypothesis with evidence of its own. {rests_on(first.provenance)}",
         ],
         sections=sections,
         sources=sorted({key for run in runs for key in run.course.provenance.sources}),

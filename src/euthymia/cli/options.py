@@ -21,6 +21,16 @@ Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Keys every rando
 Parameters = Annotated[
     str, typer.Option("--parameters", metavar="NAME", help="Parameter set; 'euthymia sets' lists them.")
 ]
+Posterior = Annotated[
+    str | None,
+    typer.Option(
+        "--posterior",
+        metavar="prior|mean|NAME|FILE.json",
+        help="Calibrated numbers: draws of a posterior, its mean, or 'prior': as the set has them. Left out: "
+        "the posterior that ships ('mean' is of that one), 'prior' while none does.",
+        show_default=False,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -37,6 +37,7 @@ def replicate(
     ] = None,
     seed: options.Seed = 1,
     parameters: options.Parameters = "composed",
+    posterior: options.Posterior = None,
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
@@ -65,20 +66,22 @@ def replicate(
     """Run every published trial again and hold each of its results against what came out.
 
     Results of trials that are kept for validation stay closed until a posterior is frozen; the simulation is
-    shown. Numbers may be far off: nothing is calibrated yet.
+    shown. Without a posterior numbers may be far off: nothing is calibrated then.
 
     Example: euthymia evidence replicate --replicates 100 --out replicated --report replicated.html
     """
     from euthymia.cli.trial import executor_of
     from euthymia.files.run_folder import parameters_digest
     from euthymia.files.writing import check_writable
-    from euthymia.trials.replicate import UNCALIBRATED
+    from euthymia.population.posterior import PRIOR, find_posterior
+    from euthymia.trials.replicate import believed_of, uncalibrated
     from euthymia.trials.replication_all import replicate_published
 
     chosen = options.chosen_set(parameters, overrides, mechanisms=mechanism)
     if report is not None:
         check_writable(report)
-    made = provenance(chosen, seed=seed, engine=engine)
+    believed = find_posterior(posterior, chosen)
+    made = provenance(chosen, seed=seed, engine=engine) | believed_of(chosen, believed)
     store = None
     if out is not None:
         store = Folder(out, {**made, "parameters_digest": parameters_digest(chosen)})
@@ -88,12 +91,14 @@ def replicate(
             only=only or (),
             seed=seed,
             parameters=chosen,
+            posterior=believed or PRIOR,
             engine=engine,
             executor=executor_of(workers, patients=replicates * 1000),
             store=store,
             on_done=on_done,
         )
-    show.warn([UNCALIBRATED, *notes], is_quiet=quiet)
+    cautions = [*uncalibrated(chosen, believed), *notes]
+    show.warn(cautions, is_quiet=quiet)
     document = {
         "schema": SCHEMA,
         "command": list(context.obj),
@@ -118,7 +123,7 @@ def replicate(
             seed=seed,
             parameters=chosen.name,
             provenance={**made, "sources": sources_of(chosen)},
-            warnings=[UNCALIBRATED, *notes],
+            warnings=cautions,
         )
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {report}", is_quiet=quiet)
@@ -149,7 +154,8 @@ class Folder:
         given = {**manifest, "protocols": _digests()}
         if place.exists():
             there = self._manifest(place)
-            other = [name for name in given if there.get(name) != given[name]]
+            every = dict.fromkeys((*given, *there))
+            other = [name for name in every if there.get(name) != given.get(name)]
             if other:
                 cure = "Give another folder, or the same options."
                 message = f"'--out' {path} holds another run: {', '.join(other)} differ. {cure}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
     from euthymia.model.trajectory import Trajectory
     from euthymia.population.patient import Patient
+    from euthymia.population.posterior import Posterior
     from euthymia.population.run import Life
     from euthymia.population.screening import Entry
 
@@ -32,6 +33,7 @@ def simulate(
     patients: options.Patients = None,
     seed: options.Seed = 1,
     parameters: options.Parameters = "composed",
+    posterior: options.Posterior = None,
     overrides: options.Overrides = None,
     weight_kg: options.WeightKg = 70.0,
     age_years: options.AgeYears = None,
@@ -174,6 +176,7 @@ def simulate(
                 "--engine": engine is not None,
                 "--check": bool(check),
                 "--mechanism": bool(mechanism),
+                "--posterior": posterior is not None,
                 "--hypertension": hypertension,
                 "--already-on": bool(already_on),
                 "--entry-madrs": entry_madrs is not None,
@@ -188,6 +191,9 @@ def simulate(
             show.note(f"note: the set {chosen.name} ends at concentrations.", is_quiet=quiet)
         _only_concentrations(regimen, asked)
         return
+    from euthymia.population.posterior import PRIOR, find_posterior
+
+    asked = replace(asked, posterior=find_posterior(posterior, chosen) or PRIOR)
     if outcome == "relapse":
         from euthymia.cli.relapse import simulate_relapse
 
@@ -251,6 +257,7 @@ class Asked:
     life: Life | None = None
     entry: Entry | None = None
     has_harms: bool = False
+    posterior: Posterior | str | None = None
 
 
 def _only_concentrations(regimen: str, asked: Asked) -> None:

@@ -33,10 +33,6 @@ HOW_RATED = (
     "Response and remission: shares of patients by the expected total; noise of a rating, which 'euthymia "
     "simulate' adds, is left out."
 )
-NOT_CALIBRATED = (
-    "Constants downstream of concentrations are set by hand or assumed, not calibrated yet: shapes before "
-    "sizes."
-)
 
 
 def summarise(
@@ -334,13 +330,13 @@ def _within(value: float, resolution: float) -> str:
 
 def _sentences(found: Summary, asked: Asked) -> list[str]:
     """Return what stands under the tables: how endpoints are counted, what it rests on, how it was solved."""
-    from euthymia.cli.chain import IDEATION_VARIABLES, notice
+    from euthymia.cli.chain import IDEATION_VARIABLES, notice, rests_on
 
     has_ideation = any(name in found.curves for name in IDEATION_VARIABLES)
     return [
         *(notice("ideation") if has_ideation else ()),
         *([HOW_RATED] if found.shares else []),
-        NOT_CALIBRATED,
+        rests_on(found.provenance),
         certificate_line(found, asked.unit),
     ]
 
@@ -375,6 +371,7 @@ def certificate_line(found: Summary, unit: str) -> str:
 
 def _report(found: Summary, asked: Asked) -> str:
     from euthymia.cli import reports
+    from euthymia.cli.chain import rests_on
     from euthymia.files.report import Section, render_report
     from euthymia.files.results import summary_curves
     from euthymia.plots.concentrations import library
@@ -383,7 +380,7 @@ def _report(found: Summary, asked: Asked) -> str:
     return render_report(
         kind="many virtual patients",
         title=made.regimen,
-        lead=[NOT_CALIBRATED],
+        lead=[rests_on(made)],
         sections=[
             Section(title="What was summarised", regimen=made.regimen, texts=[_what(found)]),
             *(_section(found, asked, one, curve) for one, curve in summary_curves(found, asked.unit)),

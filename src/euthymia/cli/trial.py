@@ -214,6 +214,7 @@ def run_trial(
     seed: options.Seed = 1,
     changes: Changes = None,
     parameters: options.Parameters = "composed",
+    posterior: options.Posterior = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
     workers: Workers = None,
@@ -246,8 +247,20 @@ def run_trial(
         check_writable(report)
     if replicates < 1:
         raise invalid("--replicates", must="1 or more", got=replicates)
-    given: dict[str, Any] = {"seed": seed, "parameters": chosen, "engine": engine, "replicates": replicates}
-    folder = _folder(out, protocol, chosen, seed, engine, replicates, is_quiet=quiet)
+    from euthymia.population.posterior import PRIOR, find_posterior
+
+    believed = find_posterior(posterior, chosen)
+    given: dict[str, Any] = {
+        "seed": seed,
+        "parameters": chosen,
+        "posterior": believed or PRIOR,
+        "engine": engine,
+        "replicates": replicates,
+    }
+    folder = None
+    if out is not None:
+        manifest = {"seed": seed, "engine": engine, "posterior": believed}
+        folder = _folder(out, protocol, chosen, manifest, replicates, is_quiet=quiet)
     with show.progress(protocol.id, is_quiet=quiet, counted="replicates") as on_done:
         result = replicate.run_trial(
             protocol,
@@ -279,25 +292,22 @@ def run_trial(
 
 
 def _folder(
-    out: Path | None,
+    out: Path,
     protocol: Protocol,
     chosen: ParameterSet,
-    seed: int,
-    engine: str | None,
+    given: dict[str, Any],
     replicates: int,
     *,
     is_quiet: bool,
 ) -> BatchStore | None:
-    """Return what keeps batches, None where a file or nothing is to be written."""
-    if out is None:
-        return None
+    """Return what keeps batches, None where a file is to be written."""
     from euthymia.files.run_folder import Manifest, RunFolder
     from euthymia.files.trial_results import check_trial_out
 
     check_trial_out(out)
     if out.suffix:
         return None
-    folder = RunFolder(out, Manifest.of_run(protocol, chosen, seed=seed, engine=engine))
+    folder = RunFolder(out, Manifest.of_run(protocol, chosen, **given))
     left, every = folder.missing(replicates), folder.batches(replicates)
     for note in folder.notes:
         show.note(note, is_quiet=is_quiet)
@@ -452,6 +462,7 @@ def power(
     seed: options.Seed = 1,
     changes: Changes = None,
     parameters: options.Parameters = "composed",
+    posterior: options.Posterior = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
     workers: Workers = None,
@@ -464,11 +475,13 @@ def power(
     Example: euthymia trial power my-trial.yaml --n 20:200 --report power.html
     """
     from euthymia.files.writing import check_writable, write_whole
+    from euthymia.population.posterior import PRIOR, find_posterior
     from euthymia.trials.enrol import intake
     from euthymia.trials.power import power_curves, sizes_of
-    from euthymia.trials.replicate import UNCALIBRATED, provenance_of
+    from euthymia.trials.replicate import provenance_of, uncalibrated
 
     protocol, chosen = _read(name, changes, parameters=parameters, mechanism=mechanism)
+    believed = find_posterior(posterior, chosen)
     sizes = sizes_of(n)
     if report is not None:
         check_writable(report)
@@ -481,13 +494,16 @@ def power(
             endpoint=endpoint,
             seed=seed,
             parameters=chosen,
+            posterior=believed or PRIOR,
             engine=engine,
             executor=executor_of(workers, patients=patients),
             on_done=on_done,
         )
-    cautions = [UNCALIBRATED, *intake(protocol, chosen, seed=seed).notes, *power_notes(protocol)]
+    given = intake(protocol, chosen, seed=seed, posterior=believed)
+    cautions = [*uncalibrated(chosen, believed), *given.notes, *power_notes(protocol)]
     show.warn(cautions, is_quiet=quiet)
-    made = provenance_of(protocol, chosen, seed=seed, engine=engine) | {"replicates": replicates}
+    made = provenance_of(protocol, chosen, seed=seed, engine=engine, posterior=believed)
+    made |= {"replicates": replicates}
     if json:
         _dump(_power_json(protocol, curves, made, context.obj))
     else:

@@ -121,6 +121,9 @@ def footer(
     engine = f" · engine {provenance['engine']}" if provenance.get("engine") else ""
     program = () if list(command[:1]) == [PROGRAM] else (PROGRAM,)
     named = f" · parameters {parameters}" if parameters else ""
+    if provenance.get("posterior"):
+        digest = str(provenance.get("posterior_digest", ""))[:12]
+        named += f" · posterior {' '.join(part for part in (str(provenance['posterior']), digest) if part)}"
     return [
         f"Euthymia {provenance.get('version', version('euthymia'))} · seed {seed}{named}{overrides}{engine}.",
         f"Run again: {shlex.join([*program, *command])}",

@@ -157,6 +157,7 @@ def _provenance(made: Provenance, *, patients: int, is_typical: bool) -> dict[st
     return {
         "parameters": made.parameters,
         "overrides": dict(made.overrides),
+        **({"posterior": made.posterior} if made.posterior else {}),
         "engine": made.engine,
         "sources": list(made.sources),
         "weight_kg": list(made.weight_kg),

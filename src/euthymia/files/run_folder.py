@@ -23,6 +23,7 @@ from euthymia.population.run import ENGINE_VARIABLE
 
 if TYPE_CHECKING:
     from euthymia.model.parameters import ParameterSet
+    from euthymia.population.posterior import Posterior
     from euthymia.trials.design import Protocol
     from euthymia.trials.records import Replicate
 
@@ -48,6 +49,8 @@ class Manifest:
         Name of the set; digest of its values with overrides and mechanisms.
     engine : str
     versions : {library: version}
+    posterior : str
+        Name and digest of what replicates take draws of; empty for the prior.
     replicates_per_batch : int
         Changes no number; a folder keeps the one that it was begun with.
     """
@@ -58,6 +61,7 @@ class Manifest:
     parameters_digest: str
     engine: str
     versions: Mapping[str, str]
+    posterior: str = ""
     replicates_per_batch: int = BATCH
 
     @classmethod
@@ -69,6 +73,7 @@ class Manifest:
         parameters: str,
         parameters_digest: str,
         engine: str,
+        posterior: str = "",
         replicates_per_batch: int = BATCH,
     ) -> Manifest:
         """Return the manifest of a run by this installation."""
@@ -81,12 +86,19 @@ class Manifest:
             parameters_digest=parameters_digest,
             engine=engine,
             versions={"python": python_version()} | {name: version(name) for name in LIBRARIES},
+            posterior=posterior,
             replicates_per_batch=replicates_per_batch,
         )
 
     @classmethod
     def of_run(
-        cls, protocol: Protocol, parameters: ParameterSet, *, seed: int, engine: str | None = None
+        cls,
+        protocol: Protocol,
+        parameters: ParameterSet,
+        *,
+        seed: int,
+        engine: str | None = None,
+        posterior: Posterior | None = None,
     ) -> Manifest:
         """Return the manifest of what `euthymia.trials.replicate.run_trial` runs, in batches of its size."""
         from euthymia.trials.replicate import PATIENTS_PER_BATCH, batches
@@ -97,6 +109,7 @@ class Manifest:
             parameters=parameters.name,
             parameters_digest=parameters_digest(parameters),
             engine=engine or os.environ.get(ENGINE_VARIABLE) or "c",
+            posterior="" if posterior is None else f"{posterior.name} {posterior.digest}",
             replicates_per_batch=len(batches(protocol, PATIENTS_PER_BATCH)[0].replicates),
         )
 
@@ -109,6 +122,7 @@ class Manifest:
             "seed": self.seed,
             "parameters": self.parameters,
             "parameters_digest": self.parameters_digest,
+            **({"posterior": self.posterior} if self.posterior else {}),
             "engine": self.engine,
             "versions": dict(self.versions),
             "replicates_per_batch": self.replicates_per_batch,

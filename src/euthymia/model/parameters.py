@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import log, sqrt
 from typing import Literal, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from euthymia.errors import InvalidInputError, invalid, unknown
 from euthymia.tables import Row, number, read_table
 
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
 Distribution = Literal["fixed", "lognormal", "logitnormal", "normal"]
 DEFAULT_SET = "composed"
 CHAIN_TABLES = ("receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
@@ -64,13 +69,31 @@ class Range:
     basis: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Draws:
+    """Values and spreads of which there are several: each virtual patient takes one set of them.
+
+    Attributes
+    ----------
+    values, sds : {layer.field: array (D,)}
+        In place of ``value`` and ``sd`` of the row.
+    places : callable (numbers (P,), seed) -> (P,)
+        Which of them the patients of some numbers take, from 0.
+    """
+
+    values: Mapping[str, Array]
+    sds: Mapping[str, Array]
+    places: Callable[[Codes, int], Codes]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParameterSet:
     """A set of parameters that runs on its own, with what it covers and what must be said about it.
 
     ``rows`` are the pharmacokinetics by field; ``chain`` everything behind them by ``layer.field``, empty
     where the set does not give both enantiomers in arterial plasma. ``posterior`` says which draw of
-    calibrated numbers it has, if any; ``pilots`` is the set that grids are then chosen for.
+    calibrated numbers it has, if any; ``pilots`` is the set that grids are then chosen for. ``draws`` stand
+    in place of some rows in virtual patients, and never in the typical one.
     """
 
     name: str
@@ -91,6 +114,7 @@ class ParameterSet:
     mechanisms: tuple[str, ...] = ()
     posterior: str = ""
     pilots: ParameterSet | None = None
+    draws: Draws | None = None
 
     def with_overrides(self, overrides: Mapping[str, float]) -> ParameterSet:
         """Return the set with some values replaced, each within its stated range.

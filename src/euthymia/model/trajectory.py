@@ -23,7 +23,11 @@ METRIC_FIELDS = ("cmax", "tmax_h", "auc_horizon", "auc_infinity", "half_life_h")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """What stands behind a result, enough to make it again."""
+    """What stands behind a result, enough to make it again.
+
+    ``posterior`` is the name of what calibrated numbers are drawn from and the start of its digest; empty
+    where they stand as in the set.
+    """
 
     version: str
     seed: int
@@ -35,6 +39,7 @@ class Provenance:
     weight_kg: tuple[float, float]
     horizon_h: float
     covariates: tuple[str, ...] = ()
+    posterior: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from euthymia.mechanism.acute import cardiovascular
 from euthymia.mechanism.pk.covariates import allometric, first_pass_fraction, systemic_clearance
-from euthymia.model.parameters import ParameterRow, ParameterSet
+from euthymia.model.parameters import Draws, ParameterRow, ParameterSet
 from euthymia.model.wiring import record
 from euthymia.population.patient import Patient
 from euthymia.streams import normals
@@ -62,6 +62,8 @@ def chain_values(
         name: row.value if row.kind == "structural" else _drawn(row, effects.get(name))
         for name, row in rows.items()
     }
+    if parameters.draws is not None and numbers is not None:
+        values |= _of_draws(parameters.draws, rows, effects, numbers, seed)
     age_years = np.array([np.nan if one.age_years is None else one.age_years for one in patients])
     is_hypertensive = np.array([bool(one.is_hypertensive) for one in patients])
     if np.isnan(age_years).all() and not is_hypertensive.any():
@@ -72,6 +74,22 @@ def chain_values(
             values[field], covariates, age_years=age_years, is_hypertensive=is_hypertensive
         )
     return values
+
+
+def _of_draws(
+    draws: Draws,
+    rows: Mapping[str, ParameterRow],
+    effects: Mapping[str, Array],
+    numbers: NDArray[np.int64],
+    seed: int,
+) -> dict[str, Array]:
+    """Return what differs from patient to patient because they take different draws, (P,)."""
+    places = draws.places(numbers, seed)
+    return {
+        name: _spread(rows[name].distribution, values[places], draws.sds[name][places], effects.get(name))
+        for name, values in draws.values.items()
+        if name in rows
+    }
 
 
 RISES = ("cardiovascular.largest_systolic_rise_mmHg", "cardiovascular.largest_diastolic_rise_mmHg")
@@ -115,13 +133,18 @@ def _correlated(pairs: Sequence[tuple[str, str, float]], effects: dict[str, Arra
 
 def _drawn(row: ParameterRow, effect: Array | None) -> Array:
     """Return the value of a field: typical, or spread by its random effect."""
-    if effect is None or row.distribution == "fixed":
-        return np.asarray(row.value)
-    if row.distribution == "lognormal":
-        return row.value * np.exp(row.sd * effect)
-    if row.distribution == "logitnormal":
-        return 1.0 / (1.0 + (1.0 / row.value - 1.0) * np.exp(-row.sd * effect))
-    return row.value + row.sd * effect
+    return _spread(row.distribution, row.value, row.sd, effect)
+
+
+def _spread(distribution: str, value: Any, sd: Any, effect: Array | None) -> Array:
+    """Return values spread by a random effect; value and SD are numbers, or one for each patient."""
+    if effect is None or distribution == "fixed":
+        return np.asarray(value)
+    if distribution == "lognormal":
+        return value * np.exp(sd * effect)
+    if distribution == "logitnormal":
+        return 1.0 / (1.0 + (1.0 / value - 1.0) * np.exp(-sd * effect))
+    return value + sd * effect
 
 
 def _with_covariates(

@@ -24,6 +24,7 @@ from euthymia.model.variables import variables as all_variables
 from euthymia.population.patient import Patient
 from euthymia.population.pilot import Calibration
 from euthymia.population.policy import Policy
+from euthymia.population.posterior import Posterior, with_posterior
 from euthymia.population.request import (
     check_covariates,
     check_days,
@@ -124,6 +125,7 @@ def prepare(
     patient: Patient | None = None,
     numbers: Sequence[int] | NDArray[np.int64] | None = None,
     parameters: str | ParameterSet = DEFAULT_SET,
+    posterior: str | Posterior | None = None,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
     is_dense: bool = False,
@@ -146,6 +148,7 @@ def prepare(
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     people, keys = people_of(patients, patient, numbers)
+    chosen = with_posterior(chosen, posterior, is_typical=keys is None)
     surroundings = find_setting(setting)
     for part in omit:
         if part not in PARTS:

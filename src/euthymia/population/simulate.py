@@ -21,6 +21,7 @@ from euthymia.model.trajectory import Certificate, Provenance, Trajectory
 from euthymia.population.concentrations import gathered
 from euthymia.population.patient import Patient
 from euthymia.population.policy import Policy
+from euthymia.population.posterior import Posterior
 from euthymia.population.request import (
     cautions_of,
     check_memory,
@@ -51,6 +52,7 @@ def simulate(
     patient: Patient | None = None,
     numbers: Sequence[int] | NDArray[np.int64] | None = None,
     parameters: str | ParameterSet = DEFAULT_SET,
+    posterior: str | Posterior | None = None,
     seed: int = 1,
     times_h: Sequence[float] | NDArray[np.float64] | None = None,
     is_dense: bool = False,
@@ -83,6 +85,13 @@ def simulate(
         Numbers of listed patients, which key their draws; by default from 1.
     parameters : str or ParameterSet
         A set that gives both enantiomers in arterial plasma (``euthymia sets``), or one with overrides.
+    posterior : str, Posterior or None
+        What is believed of the calibrated numbers. Name or path: each virtual patient takes a draw, keyed by
+        its number, so that bands hold people and uncertain numbers; the typical patient has the mean.
+        ``mean``: everybody has that of the default. ``prior``: the numbers of the set. None: the default,
+        the posterior that ships (``EUTHYMIA_POSTERIOR`` names another), and ``prior`` where none does.
+        Overrides of ``parameters`` stand over it. Baseline tables are to be matched at its mean
+        (``Posterior.at_center``); an entry rule sees every patient with the draw that the run gives it.
     seed : int
         Keys every draw; virtual patient 17 is the same whatever else is simulated.
     times_h : array (T,), optional
@@ -142,6 +151,7 @@ def simulate(
         patient=patient,
         numbers=numbers,
         parameters=parameters,
+        posterior=posterior,
         seed=seed,
         times_h=times_h,
         is_dense=is_dense,
@@ -214,6 +224,7 @@ def trajectory_of(run: Run, parts: Sequence[Part], notes: tuple[str, ...]) -> Tr
             sources=_sources(run, doses),
             weight_kg=(min(weights), max(weights)),
             horizon_h=run.horizon_h,
+            posterior=run.parameters.posterior,
             covariates=(
                 *covariates_of(run.people),
                 f"setting {run.setting.name}",
@@ -223,6 +234,7 @@ def trajectory_of(run: Run, parts: Sequence[Part], notes: tuple[str, ...]) -> Tr
                 *((run.policy.text,) if run.policy else ()),
                 *(f"without {one}" for one in sorted(run.omit)),
                 *(f"mechanism {name}" for name in run.parameters.mechanisms),
+                *((f"posterior {run.parameters.posterior}",) if run.parameters.posterior else ()),
             ),
         ),
         certificate=_certificate(run, parts, int(pk.by_exponential.sum()) if pk else 0),

@@ -21,6 +21,7 @@ from euthymia.population.individual import chain_values
 from euthymia.population.observation import observe
 from euthymia.population.outcomes import rate, remission, response
 from euthymia.population.patient import Patient
+from euthymia.population.posterior import PRIOR
 from euthymia.population.run import Life
 from euthymia.population.screening import ratings_before
 from euthymia.population.simulate import simulate
@@ -155,6 +156,7 @@ def run_replicates(
         in_order = sorted(set(replicates))
         cohorts, said = run_replicates(given, in_order, engine=engine, executor=executor, on_done=on_done)
         return tuple(cohorts[in_order.index(one)] for one in replicates), said
+    given = given.taking(replicates)
     enrolled = [enrol(given, replicate) for replicate in replicates]
     found: list[list[_Seen]] = []
     notes: dict[str, None] = {}
@@ -237,7 +239,7 @@ def policy_of(
         keys=keys,
         parameters=parameters,
         seed=given.seed,
-        mean_points=given.mean_points,
+        mean_points=given.mean_points_of(keys),
         scale=mood_scale(given.protocol),
         person=chain_values(replace(parameters, chain=rows), people, numbers=keys, seed=given.seed),
         preparation_fraction=_prepared(group),
@@ -285,6 +287,7 @@ def _simulated(
             patients=people,
             numbers=keys,
             parameters=given.parameters,
+            posterior=PRIOR,  # a draw, where there is one, is in the parameters
             seed=given.seed,
             times_h=np.unique(np.concatenate(times)),
             days=group.end_h / 24.0,

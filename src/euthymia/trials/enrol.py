@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.errors import ResultWarning
-from euthymia.model.parameters import ParameterSet
+from euthymia.model.parameters import Draws, ParameterSet
 from euthymia.model.scales import find_scale, scales
-from euthymia.population.baseline import expect_rating, match_baseline
+from euthymia.population.baseline import FIELD, expect_rating, match_baseline
 from euthymia.population.covariates import sample_patients, with_ideation
-from euthymia.population.patient import Patient, numbers_of
+from euthymia.population.patient import Patient, numbers_of, replicate_and_patient
+from euthymia.population.posterior import Posterior
 from euthymia.population.screening import MOOD, Entry, Screened, ratings_before, screen
 from euthymia.streams import uniforms
 from euthymia.trials.design import Protocol, stratum
 
+Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 COMPARE: dict[str, Callable[[Any, float], Any]] = {">=": ge, "<=": le, ">": gt, "<": lt, "==": eq}
 STREAM = "randomisation"
@@ -33,18 +36,65 @@ class Intake:
     ----------
     parameters : ParameterSet
         With severity before entry as the baseline table asks for.
-    mean_points : float
-        Expected at baseline of the scale that dropout follows; NaN where it does not follow severity.
+    mean_points : float or array (D,)
+        Expected at baseline of the scale that dropout follows; NaN where it does not follow severity. One for
+        each of the draws of ``parameters``.
     notes : tuple of str
         What could not be met.
+    posterior : Posterior or None
+        Of which each replicate takes a draw; ``parameters`` are then at its mean until `taking` is asked.
+    believed_before : ParameterSet or None
+        The set without posterior and baseline table, where there is a posterior.
     """
 
     protocol: Protocol
     parameters: ParameterSet
     entry: Entry | None
     seed: int
-    mean_points: float = float("nan")
+    mean_points: float | Array = float("nan")
     notes: tuple[str, ...] = ()
+    posterior: Posterior | None = None
+    believed_before: ParameterSet | None = None
+
+    def taking(self, replicates: Sequence[int]) -> Intake:
+        """Return the intake of some replicates, each with the numbers of its draw; itself without posterior.
+
+        The baseline table is matched for every draw: how mood swings, which is among them, decides on it.
+        """
+        if self.posterior is None or self.believed_before is None:
+            return self
+        known = np.unique(np.asarray(replicates, dtype=np.int64))
+        taken = [self.posterior.draw_of_replicate(int(one), seed=self.seed) for one in known]
+        sets = {
+            draw: intake(
+                self.protocol,
+                replace(self.posterior.at_draw(self.believed_before, draw), pilots=None),
+                seed=self.seed,
+            )
+            for draw in dict.fromkeys(taken)
+        }
+        found = [sets[draw] for draw in taken]
+        names = (*self.posterior.fields, FIELD)
+        rows = {name: [one.parameters.chain[name] for one in found] for name in names}
+        draws = Draws(
+            values={name: np.array([row.value for row in ones]) for name, ones in rows.items()},
+            sds={name: np.array([row.sd for row in ones]) for name, ones in rows.items()},
+            places=partial(_places_of_replicates, known),
+        )
+        return replace(
+            self,
+            parameters=replace(
+                self.parameters, posterior=self.posterior.label, pilots=self.parameters, draws=draws
+            ),
+            mean_points=np.array([one.mean_points for one in found]),
+            posterior=None,
+        )
+
+    def mean_points_of(self, keys: Codes) -> float | Array:
+        """Return ``mean_points`` of the replicates of some patients, (P,) where these differ."""
+        if self.parameters.draws is None or np.ndim(self.mean_points) == 0:
+            return self.mean_points
+        return np.asarray(self.mean_points)[self.parameters.draws.places(keys, self.seed)]
 
     def people(self, keys: Codes) -> tuple[Patient, ...]:
         """Return the virtual patients of some numbers."""
@@ -72,8 +122,25 @@ class Enrolled:
     screened: int
 
 
-def intake(protocol: Protocol, parameters: ParameterSet, *, seed: int) -> Intake:
+def _places_of_replicates(known: Codes, numbers: Codes, seed: int) -> Codes:
+    """Return the place of each patient's replicate among some in order, (P,)."""
+    del seed
+    replicates, _ = replicate_and_patient(numbers)
+    return np.searchsorted(known, replicates)
+
+
+def intake(
+    protocol: Protocol, parameters: ParameterSet, *, seed: int, posterior: Posterior | None = None
+) -> Intake:
     """Return what screening needs, with the baseline table matched.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    parameters : ParameterSet
+    seed : int
+    posterior : Posterior, optional
+        Each replicate takes a draw of it, shared by its patients; grids and notes are those of its mean.
 
     Raises
     ------
@@ -82,6 +149,9 @@ def intake(protocol: Protocol, parameters: ParameterSet, *, seed: int) -> Intake
     """
     import warnings
 
+    if posterior is not None:
+        usual = intake(protocol, posterior.at_center(parameters), seed=seed)
+        return replace(usual, posterior=posterior, believed_before=parameters)
     population = protocol.population
     tables, notes = population.tables, tuple(_notes(protocol))
     parameters = with_ideation(parameters, population=population.name, baseline=population.covariates)
@@ -146,7 +216,7 @@ def enrol(given: Intake, replicate: int, count: int | None = None) -> Enrolled:
     count : int, optional
         People to enrol; by default as many as the protocol has.
     """
-    size = count or given.protocol.size
+    given, size = given.taking([replicate]), count or given.protocol.size
     found = _screened(given, replicate, size)
     key = found.numbers
     number = (key - numbers_of(replicate, np.array([1]))[0] + 1).astype(np.int64)

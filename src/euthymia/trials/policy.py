@@ -106,7 +106,7 @@ class TrialPolicy:
         Planned; people leave at visits and before sessions.
     keys : array (P,)
         Ascending numbers of everyone in the arm.
-    mean_points : float
+    mean_points : float or array (P,)
         Mean of the scale at baseline, to which severity is compared in dropout.
     scale : str
         Of mood, whose rating dropout follows.
@@ -123,7 +123,7 @@ class TrialPolicy:
     keys: Codes
     parameters: ParameterSet
     seed: int
-    mean_points: float
+    mean_points: float | Array
     scale: str
     person: Mapping[str, Any]
     preparation_fraction: Array
@@ -296,7 +296,8 @@ class TrialPolicy:
         length_h = time_h - max(float(self.stops_h[stop - 1]), 0.0) if stop else 0.0
         goes = np.zeros(len(rows), dtype=bool)
         if dropout.share and length_h > 0.0:
-            worse = (course.points[rows, stop - 1] - self.mean_points) / 10.0
+            usual = np.broadcast_to(self.mean_points, len(self.keys))[rows]
+            worse = (course.points[rows, stop - 1] - usual) / 10.0
             rate_per_h = -np.log1p(-dropout.share) / dropout.by * dropout.per_10_points**worse
             if dropout.after_event != 1.0:
                 last = int(np.searchsorted(self.plan.start_h, time_h - SAME_TIME_H)) - 1

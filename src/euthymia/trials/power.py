@@ -14,6 +14,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid, unknown
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.population.posterior import Posterior, find_posterior
 from euthymia.trials.analysis.power import power_of_means, power_of_shares
 from euthymia.trials.analysis.proportions import share
 from euthymia.trials.conduct import run_replicates
@@ -75,6 +76,7 @@ def power_curves(
     endpoint: str | None = None,
     seed: int = 1,
     parameters: str | ParameterSet = DEFAULT_SET,
+    posterior: str | Posterior | None = None,
     engine: str | None = None,
     executor: Executor | None = None,
     on_done: Callable[[int, int], None] | None = None,
@@ -92,8 +94,9 @@ def power_curves(
     replicates : int
     endpoint : str, optional
         By default the primary.
-    seed, parameters, engine, executor, on_done
-        As for `euthymia.trials.replicate.run_trial`.
+    seed, parameters, posterior, engine, executor, on_done
+        As for `euthymia.trials.replicate.run_trial`. With a posterior power is that over its draws: the
+        chance of success before anybody knows the effect (assurance).
 
     Raises
     ------
@@ -107,7 +110,8 @@ def power_curves(
         raise unknown("endpoint", name, protocol.endpoints)
     _check_sizes(sizes)
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
-    given = intake(of_size(protocol, max(sizes)), chosen, seed=seed)
+    believed = find_posterior(posterior, chosen)
+    given = intake(of_size(protocol, max(sizes)), chosen, seed=seed, posterior=believed)
     run_replicates(given, [0], engine=engine)  # chooses the grids, which the other processes then find
     planned = batches(given.protocol, replicates, patients_per_batch=PATIENTS_PER_BATCH)
     work = partial(_tried, given, endpoint=name, sizes=tuple(sizes), engine=engine)

@@ -21,6 +21,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import ResultWarning, invalid
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.population.posterior import Posterior, find_posterior
 from euthymia.population.run import ENGINE_VARIABLE, ENGINES
 from euthymia.trials.conduct import run_replicates
 from euthymia.trials.design import Protocol
@@ -86,6 +87,7 @@ def run_trial(
     replicates: int = 1,
     seed: int = 1,
     parameters: str | ParameterSet = DEFAULT_SET,
+    posterior: str | Posterior | None = None,
     engine: str | None = None,
     executor: Executor | None = None,
     store: Store | None = None,
@@ -102,6 +104,10 @@ def run_trial(
     seed : int
         Keys every draw; replicate 7 is the same whatever else is run.
     parameters : str or ParameterSet
+    posterior : str, Posterior or None
+        What is believed of the calibrated numbers: each replicate takes a draw, keyed by its number and
+        shared by its patients, so that intervals hold chance and uncertain numbers. ``mean``, ``prior`` and
+        None as for ``simulate``.
     engine : str, optional
         As for ``simulate``.
     executor : Executor, optional
@@ -126,7 +132,8 @@ def run_trial(
     True
     """
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
-    given = intake(protocol, chosen, seed=seed)
+    believed = find_posterior(posterior, chosen)
+    given = intake(protocol, chosen, seed=seed, posterior=believed)
     # this also chooses the grids of all arms, which the other processes then find in the cache
     (first,), said = run_replicates(given, [0], engine=engine)
     planned = batches(protocol, replicates, patients_per_batch=patients_per_batch)
@@ -145,9 +152,14 @@ def run_trial(
         parameters=chosen.name,
         replicates=done.replicates,
         first=first,
-        provenance=provenance_of(protocol, chosen, seed=seed, engine=engine),
-        warnings=(UNCALIBRATED, *given.notes, *distinct(said)),
+        provenance=provenance_of(protocol, chosen, seed=seed, engine=engine, posterior=believed),
+        warnings=(*uncalibrated(chosen, believed), *given.notes, *distinct(said)),
     )
+
+
+def uncalibrated(parameters: ParameterSet, posterior: Posterior | None) -> tuple[str, ...]:
+    """Return what must be said where no posterior stands behind the numbers."""
+    return () if posterior is not None or parameters.posterior else (UNCALIBRATED,)
 
 
 class _Done:
@@ -211,7 +223,12 @@ def digest_of(protocol: Protocol) -> str:
 
 
 def provenance_of(
-    protocol: Protocol, parameters: ParameterSet, *, seed: int, engine: str | None
+    protocol: Protocol,
+    parameters: ParameterSet,
+    *,
+    seed: int,
+    engine: str | None,
+    posterior: Posterior | None = None,
 ) -> dict[str, Any]:
     """Return what is needed to run a trial again and get the same bytes."""
     return {
@@ -222,8 +239,16 @@ def provenance_of(
         "parameters": parameters.name,
         "overrides": dict(parameters.overrides),
         "mechanisms": list(parameters.mechanisms),
+        **believed_of(parameters, posterior),
         "engine": engine or environ.get(ENGINE_VARIABLE) or ENGINES[0],
     }
+
+
+def believed_of(parameters: ParameterSet, posterior: Posterior | None) -> dict[str, str]:
+    """Return name and digest of the posterior behind a result, nothing for the prior."""
+    if posterior is not None:
+        return {"posterior": posterior.name, "posterior_digest": posterior.digest}
+    return {"posterior": parameters.posterior} if parameters.posterior else {}
 
 
 def first_of_each_arm(cohort: Cohort, count: int) -> Cohort:

@@ -12,6 +12,7 @@ from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid, unknown
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
+from euthymia.population.posterior import Posterior, find_posterior
 from euthymia.trials.conduct import run_replicates
 from euthymia.trials.enrol import Intake, intake
 from euthymia.trials.protocols import load_protocol
@@ -75,12 +76,19 @@ def bundles(runs: Sequence[ReplicationRun]) -> list[tuple[str, ...]]:
 
 
 def tasks_of(
-    runs: Sequence[ReplicationRun], replicates: int, parameters: ParameterSet, *, seed: int
+    runs: Sequence[ReplicationRun],
+    replicates: int,
+    parameters: ParameterSet,
+    *,
+    seed: int,
+    posterior: Posterior | None = None,
 ) -> list[Task]:
     """Return the work, the longest trials first."""
     found = []
     for names in bundles(runs):
-        givens = tuple(intake(load_protocol(name), parameters, seed=seed) for name in names)
+        givens = tuple(
+            intake(load_protocol(name), parameters, seed=seed, posterior=posterior) for name in names
+        )
         own = tuple(run for run in runs if set(run.protocols) <= set(names))
         size = max(1, PATIENTS_PER_BATCH // sum(one.protocol.size for one in givens))
         for part in chunks(replicates, size):
@@ -112,6 +120,7 @@ def replicate_published(
     only: Collection[str] = (),
     seed: int = 1,
     parameters: str | ParameterSet = DEFAULT_SET,
+    posterior: str | Posterior | None = None,
     engine: str | None = None,
     executor: Executor | None = None,
     store: ValueStore | None = None,
@@ -127,8 +136,8 @@ def replicate_published(
         Of each trial; 20 or more for an interval.
     only : collection of str
         Names of protocols; by default all.
-    seed, parameters, engine, executor
-        As for `euthymia.trials.replicate.run_trial`.
+    seed, parameters, posterior, engine, executor
+        As for `euthymia.trials.replicate.run_trial`; a replicate takes one draw in all trials.
     store : ValueStore, optional
         Batches that it holds are not run again.
     on_done : callable, optional
@@ -148,7 +157,8 @@ def replicate_published(
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
     shown = [run for run in every if not only or set(run.protocols) & set(only)]
     wanted = [run for run in shown if run.is_comparable and run.protocols]
-    tasks = tasks_of(wanted, replicates, chosen, seed=seed)
+    believed = find_posterior(posterior, chosen)
+    tasks = tasks_of(wanted, replicates, chosen, seed=seed, posterior=believed)
     values = _values(tasks, engine, executor, store, on_done)
     notes = distinct(note for task in tasks for given in task.givens for note in given.notes)
     titles = {name: load_protocol(name).title for run in shown for name in run.protocols}
