@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 from euthymia.mechanism.symptoms.severity import logit
 
 
+NEAR_0 = 1e-6
+"""How near severity comes to 0 and 1 here: where it nearly is one of them, a step may end beyond."""
+
+
 class Parameters(NamedTuple):
     """Weights on the logit of ideation, its inertia, and its level in the untreated episode."""
 
@@ -41,9 +45,10 @@ def target(m: Any, inputs: Inputs, parameters: Parameters) -> Any:
     """
     p = parameters
     crisis = inputs.extra_stress_relative / (1.0 + inputs.extra_stress_relative)
+    severity_fraction = m.minimum(m.maximum(inputs.severity_fraction, NEAR_0), 1.0 - NEAR_0)
     push = (
         inputs.offset_logit
-        + p.mood_weight_logit * logit(m, inputs.severity_fraction)
+        + p.mood_weight_logit * logit(m, severity_fraction)
         - p.ampa_weight_logit * inputs.ampa_fraction
         + p.crisis_weight_logit * crisis
         - p.care_weight_logit * inputs.care_fraction
