@@ -41,7 +41,18 @@ def _main(
 
 
 def _register() -> None:
-    from euthymia.cli import catalogue, demo, evidence, patient, rivals, simulate, story, summarise, trial
+    from euthymia.cli import (
+        catalogue,
+        demo,
+        evidence,
+        patient,
+        rivals,
+        sensitivity,
+        simulate,
+        story,
+        summarise,
+        trial,
+    )
 
     app.command("simulate")(simulate.simulate)
     app.command("summarise")(summarise.summarise)
@@ -49,6 +60,7 @@ def _register() -> None:
     app.command("episode")(story.episode)
     app.command("patient")(patient.patient)
     app.command("rivals")(rivals.rivals)
+    app.command("sensitivity")(sensitivity.sensitivity)
     app.add_typer(trial.app, name="trial")
     app.add_typer(evidence.app, name="evidence")
     app.command("sets")(catalogue.sets)

@@ -18,7 +18,7 @@ from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.batch_of_sets import solve_sets
 from euthymia.population.patient import Patient
-from euthymia.population.posterior import Posterior
+from euthymia.population.posterior import PRIOR, Posterior, find_posterior
 from euthymia.population.run import Run, prepare
 from euthymia.population.sensitivity_indices import (
     Local,
@@ -134,7 +134,7 @@ def sensitivity(
     parameters: str | ParameterSet = DEFAULT_SET,
     patient: Patient | None = None,
     setting: str = DEFAULT_SETTING,
-    posterior: Posterior | None = None,
+    posterior: str | Posterior | None = None,
     dose_range: tuple[float, float] = DOSE_RANGE,
     only: Collection[str] = (),
     samples: int = SAMPLES,
@@ -158,8 +158,9 @@ def sensitivity(
         Weight, age and so on; not moved.
     setting : str
         What the patient believes (``settings.csv``).
-    posterior : Posterior, optional
-        Its margins take the place of the priors.
+    posterior : str, Posterior or None
+        What is not known varies by the margins of a posterior's draws (name, path; None: the default), or
+        by the priors (``prior``).
     dose_range : (low, high)
         Times the regimen's dose, with 1 between.
     only : collection of str
@@ -183,7 +184,7 @@ def sensitivity(
 
     Notes
     -----
-    Inputs are independent by construction; correlations of a posterior are not kept.
+    Inputs are independent by construction: what a posterior says of several together is not kept.
     """
     check_salib()
     check_samples(samples)
@@ -191,16 +192,18 @@ def sensitivity(
         raise invalid("top", must="1 or more", got=top)
     plan = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters(parameters) if isinstance(parameters, str) else parameters
+    believed = find_posterior(posterior, chosen)
     asked: dict[str, Any] = {
         "patient": patient,
-        "parameters": base_set(chosen, posterior),
+        "parameters": base_set(chosen, believed),
+        "posterior": PRIOR,  # the base holds its mean already
         "setting": setting,
         "engine": engine,
         "variables": VARIABLES,
     } | _times(plan)
     run = _prepared(plan, asked)
-    inputs = chosen_inputs(inputs_of(chosen, dose_range=dose_range, posterior=posterior), only)
-    counted = _Counted(on_done, _sets(inputs, samples, top))
+    inputs = chosen_inputs(inputs_of(chosen, dose_range=dose_range, posterior=believed), only)
+    counted = _Counted(on_done, _sets(inputs, samples, min(top, len(inputs))))
 
     def moving(some: Sequence[Input]) -> Callable[[Array], Mapping[str, Array]]:
         def evaluate(z: Array) -> Mapping[str, Array]:
@@ -222,6 +225,7 @@ def sensitivity(
         for name, found in local.items()
     }
     varied = largest(inputs, effects, top)
+    counted.total = _sets(inputs, samples, len(varied))
     keyed: dict[str, Any] = {"samples": samples, "seed": seed}
     return Sensitivity(
         course=_course(plan, asked, seed),
@@ -257,9 +261,7 @@ def read(times_h: Array, values: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def largest(
-    inputs: Sequence[Input], local: Mapping[str, Mapping[str, Local]], top: int
-) -> tuple[Input, ...]:
+def largest(inputs: Sequence[Input], local: Mapping[str, Mapping[str, Local]], top: int) -> tuple[Input, ...]:
     """Return the inputs that leave least of any output to those held, in their own order.
 
     What is chosen comes first; then, one by one, the input with the largest share of the output of which
@@ -319,11 +321,11 @@ def _by_group(
     return sobol_indices(evaluate, [one.name for one in inputs], groups=groups, **keyed)
 
 
-def _sets(inputs: Sequence[Input], samples: int, top: int) -> int:
-    """Return how many sets are solved at most."""
+def _sets(inputs: Sequence[Input], samples: int, together: int) -> int:
+    """Return how many sets are solved where some of the inputs are moved together."""
     groups = len({one.group for one in inputs})
     by_group = samples * (groups + 2) if groups > 1 else 0
-    return 1 + 4 * len(inputs) + samples * (min(top, len(inputs)) + 2) + by_group
+    return 1 + 4 * len(inputs) + samples * (together + 2) + by_group
 
 
 class _Counted:

@@ -186,9 +186,7 @@ def _own_rows(output: Array, units: int) -> Array:
 
 def _varied(own: Array, indices: Mapping[str, Index]) -> Sobol:
     low, middle, high = (float(value) for value in np.quantile(own, (0.05, 0.5, 0.95)))
-    return Sobol(
-        mean=float(own.mean()), sd=float(own.std()), p05=low, p50=middle, p95=high, indices=indices
-    )
+    return Sobol(mean=float(own.mean()), sd=float(own.std()), p05=low, p50=middle, p95=high, indices=indices)
 
 
 def _whole(seed: int, what: str) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from euthymia.errors import invalid, unknown
 from euthymia.model.parameters import ParameterRow, ParameterSet
-from euthymia.population.posterior import Calibrated, Posterior, calibrated_parameters, with_calibrated
+from euthymia.population.posterior import Calibrated, Posterior, calibrated_parameters
 from euthymia.streams import inverse_normal_cdf
 
 Array = NDArray[np.float64]
@@ -27,6 +27,7 @@ DOSE = "dose"
 DOSE_RANGE = (0.5, 1.5)
 LEAST_DOSE, MOST_DOSE = 0.05, 5.0
 """Beyond these the dose is another treatment."""
+_EDGE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,13 +61,8 @@ class Input:
 
 
 def base_set(parameters: ParameterSet, posterior: Posterior | None) -> ParameterSet:
-    """Return the set that inputs are moved around: the medians of a posterior where there is one."""
-    if posterior is None:
-        return parameters
-    medians = np.median(posterior.flat, axis=0)
-    return with_calibrated(
-        parameters, posterior.parameters, medians, label=f"{posterior.name} {posterior.digest[:12]} medians"
-    )
+    """Return the set that inputs are moved around: as the typical patient has it."""
+    return parameters if posterior is None else posterior.at_center(parameters)
 
 
 def inputs_of(
@@ -86,7 +82,7 @@ def inputs_of(
     dose_range : (low, high)
         Times the regimen, with 1 between.
     posterior : Posterior, optional
-        Its marginal distributions take the place of the priors.
+        The margins of its draws take the place of the priors.
 
     Raises
     ------
@@ -111,9 +107,7 @@ def chosen_inputs(inputs: Sequence[Input], only: Collection[str]) -> tuple[Input
     return tuple(one for one in inputs if not asked or asked & {one.name, one.group})
 
 
-def values_of(
-    parameters: ParameterSet, inputs: Sequence[Input], z: Array
-) -> tuple[dict[str, Array], Array]:
+def values_of(parameters: ParameterSet, inputs: Sequence[Input], z: Array) -> tuple[dict[str, Array], Array]:
     """Return the fields that inputs move, {"layer.field": (P,)}, and the dose relative to the regimen, (P,).
 
     Between people a number varies around what is not known of its middle.
@@ -211,31 +205,44 @@ def _can_vary(row: ParameterRow) -> bool:
 
 def _not_known(parameters: ParameterSet, posterior: Posterior | None) -> list[Input]:
     """Return the calibrated typical values, each by its prior or by the margin of a posterior."""
-    chain = parameters.chain
-    offered = calibrated_parameters() if posterior is None else posterior.parameters
-    found = []
-    for place, one in enumerate(offered):
-        # a field with another value than the prior's middle was set by the caller or a mechanism
-        fields = tuple(name for name in one.fields if _is_free(parameters, name, one.middle))
-        if one.of == "sd" or not fields:
-            continue
-        found.append(
-            Input(
-                name=one.name,
-                group=NOT_KNOWN,
-                fields=fields,
-                unit=chain[fields[0]].unit,
-                about=_about(one) if posterior is None else f"margin of the posterior {posterior.name}",
-                value=partial(_of_prior, one)
-                if posterior is None
-                else partial(_of_draws, posterior.flat[:, place]),
-            )
-        )
-    return found
+    if posterior is None:
+        moved = [(one, _free_fields(parameters, one), _by_prior(one)) for one in calibrated_parameters()]
+    else:
+        margins = zip(posterior.parameters, posterior.flat.T, posterior.center, strict=True)
+        moved = [
+            (one, _unset_fields(parameters, one), _by_margin(posterior.name, draws, float(center)))
+            for one, draws, center in margins
+        ]
+    return [
+        Input(name=one.name, group=NOT_KNOWN, fields=fields, unit=parameters.chain[fields[0]].unit, **by)
+        for one, fields, by in moved
+        if one.of == "value" and fields
+    ]
 
 
-def _is_free(parameters: ParameterSet, name: str, middle: float) -> bool:
-    return name not in parameters.overrides and parameters.chain[name].value == middle
+def _unset_fields(parameters: ParameterSet, one: Calibrated) -> tuple[str, ...]:
+    return tuple(name for name in one.fields if name not in parameters.overrides)
+
+
+def _free_fields(parameters: ParameterSet, one: Calibrated) -> tuple[str, ...]:
+    """Return the fields that neither the caller nor a mechanism has set."""
+    unset = _unset_fields(parameters, one)
+    return tuple(name for name in unset if parameters.chain[name].value == one.middle)
+
+
+def _by_prior(one: Calibrated) -> dict[str, Any]:
+    return {"about": _about(one), "value": partial(_of_prior, one)}
+
+
+def _by_margin(name: str, draws: Array, center: float) -> dict[str, Any]:
+    """Return how a number varies over the draws of a posterior, around its mean."""
+    ordered = np.sort(draws)
+    below = float(np.interp(center, ordered, np.linspace(0.0, 1.0, len(ordered))))
+    return {
+        "about": f"margin of the posterior {name}",
+        "value": partial(_of_draws, ordered),
+        "nominal": float(inverse_normal_cdf(np.clip(below, _EDGE, 1.0 - _EDGE))),
+    }
 
 
 def _about(one: Calibrated) -> str:
