@@ -197,7 +197,9 @@ def combinations(names: Sequence[str], draws: Array) -> tuple[Combination, ...]:
     for variance, vector in zip(variances, vectors.T, strict=True):
         largest = np.argsort(-np.abs(vector))[:4]
         signed = vector * np.sign(vector[largest[0]])
-        parts = tuple((names[place], float(signed[place])) for place in largest if abs(vector[place]) > 0.2)
+        parts = tuple(
+            (str(names[place]), float(signed[place])) for place in largest if abs(vector[place]) > 0.2
+        )
         found.append(Combination(left_share=float(variance), parts=parts))
     return tuple(found)
 

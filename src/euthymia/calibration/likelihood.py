@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.calibration.emulator import Emulator
+from euthymia.calibration.emulator import Emulator, features
 from euthymia.calibration.targets import LIKE_SHARES, SPREADS, Target
 from euthymia.population.posterior import Calibrated
 from euthymia.tables import read_text
@@ -73,6 +73,10 @@ class Likelihood:
     observed : array (M,)
     limits : array (K, 2)
         Bounds of the parameters, in SDs of the priors.
+    whitening : array (M, M)
+        Inverse of the factors of all blocks.
+    white_coefficients : array (F, M)
+        Those of the emulator through it.
     """
 
     calibrated: tuple[Calibrated, ...]
@@ -81,6 +85,8 @@ class Likelihood:
     observed: Array
     blocks: tuple[Block, ...]
     limits: Array
+    whitening: Array
+    white_coefficients: Array
 
     @property
     def size(self) -> int:
@@ -100,9 +106,9 @@ class Likelihood:
     def log_likelihood(self, points: Array) -> Array:
         """Return the logarithm of the likelihood at points (W, K + 2)."""
         z, log_sds = self._split(points)
-        missed = self.observed - self.emulator(z)
+        white = self.whitening @ self.observed - features(z) @ self.white_coefficients
         variances = np.exp(2.0 * log_sds)
-        return np.sum([_of_block(one, missed[:, one.places], variances) for one in self.blocks], axis=0)
+        return np.sum([_of_block(one, white[:, one.places], variances) for one in self.blocks], axis=0)
 
     def log_posterior(self, points: Array) -> Array:
         """Return both together at points (W, K + 2), up to a constant."""
@@ -116,7 +122,7 @@ class Likelihood:
     def _split(self, points: Array) -> tuple[Array, Array]:
         return points[:, : len(self.calibrated)], points[:, len(self.calibrated) :]
 
-    def covariance(self, study_sds: Sequence[float]) -> Array:
+    def covariance(self, study_sds: Array) -> Array:
         """Return the whole covariance of the published numbers around the emulator, (M, M)."""
         found = np.zeros((len(self.targets), len(self.targets)))
         spread = np.diag(np.square(study_sds))
@@ -126,9 +132,8 @@ class Likelihood:
         return found
 
 
-def _of_block(block: Block, missed: Array, variances: Array) -> Array:
+def _of_block(block: Block, white: Array, variances: Array) -> Array:
     """Return the logarithm of a normal density with two added effects (Woodbury), (W,)."""
-    white = np.linalg.solve(block.factor, missed.T).T
     on_effects = white @ block.whitened
     gram = block.whitened.T @ block.whitened
     a, b = 1.0 / variances[:, 0] + gram[0, 0], 1.0 / variances[:, 1] + gram[1, 1]
@@ -136,7 +141,7 @@ def _of_block(block: Block, missed: Array, variances: Array) -> Array:
     first, second = on_effects.T
     explained = (b * first**2 - 2.0 * gram[0, 1] * first * second + a * second**2) / determinant
     log_determinant = block.log_determinant + np.log(determinant * variances[:, 0] * variances[:, 1])
-    size = missed.shape[1]
+    size = white.shape[1]
     return -0.5 * ((white**2).sum(axis=1) - explained + log_determinant + size * np.log(2.0 * np.pi))
 
 
@@ -161,19 +166,20 @@ def make_likelihood(
     order = {one.name: place for place, one in enumerate(targets)}
     loadings = np.array([loadings_of(one, float(slope[order[one.name]])) for one in targets])
     own = np.array([own_sd(one) for one in targets])
-    blocks = []
+    blocks, whitening = [], np.zeros((len(targets), len(targets)))
     for trials in bundles([one.run for one in targets]):
         places = np.array([order[one.name] for one in targets if set(one.trials) <= set(trials)])
         extra = np.diag(own[places] ** 2 + emulator.error_sd[places] ** 2)
         covariance = scatter[np.ix_(places, places)] + extra
-        factor = np.linalg.cholesky(covariance)
+        factor = np.asarray(np.linalg.cholesky(covariance), np.float64)
+        whitening[np.ix_(places, places)] = np.linalg.inv(factor)
         blocks.append(
             Block(
                 trials=trials,
                 places=places,
                 factor=factor,
                 loadings=loadings[places],
-                whitened=np.linalg.solve(factor, loadings[places]),
+                whitened=np.asarray(np.linalg.solve(factor, loadings[places]), np.float64),
             )
         )
     return Likelihood(
@@ -183,6 +189,8 @@ def make_likelihood(
         observed=np.array([one.observed for one in targets]),
         blocks=tuple(blocks),
         limits=limits,
+        whitening=whitening,
+        white_coefficients=emulator.coefficients @ whitening.T,
     )
 
 

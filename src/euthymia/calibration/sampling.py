@@ -120,7 +120,7 @@ def _ensemble(
             report(step)
     burn = int(BURN_SHARE * steps)
     tau = np.asarray(sampler.get_autocorr_time(discard=burn, tol=0, quiet=True))
-    return sampler.get_chain(discard=burn), tau, float(np.mean(sampler.acceptance_fraction))
+    return np.asarray(sampler.get_chain(discard=burn)), tau, float(np.mean(sampler.acceptance_fraction))
 
 
 def starts(likelihood: Likelihood, count: int, seed: int) -> Array:

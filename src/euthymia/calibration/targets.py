@@ -81,8 +81,10 @@ class Target:
     @property
     def unit(self) -> str:
         """On which scale it is compared."""
-        known = {_arcsine: "arcsine of a share", _logarithm: "logarithm"}
-        return known.get(TRANSFORMS.get(self.run.quantity, _as_is), "points, SDs or a difference of shares")
+        how = TRANSFORMS.get(self.run.quantity, _as_is)
+        if how is _as_is:
+            return "as printed"
+        return "logarithm" if how is _logarithm else "arcsine of a share"
 
     @property
     def mean_run(self) -> ReplicationRun | None:

@@ -1,0 +1,79 @@
+"""Folders of a calibration: what points gave, kept as they are done, so that a stopped fit goes on.
+
+``manifest.json`` says what the points belong to; ``points/*.json`` hold one point or piece each, written
+whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from euthymia.errors import InvalidInputError, invalid
+from euthymia.files.trial_json import number_in, number_out
+from euthymia.files.writing import write_whole
+
+SCHEMA = "euthymia.fit-folder/1"
+
+
+class FitFolder:
+    """A folder that keeps what points gave; it belongs to one seed, version, evidence and model."""
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        """Open a folder, or begin one.
+
+        Parameters
+        ----------
+        path : Path
+        manifest : mapping
+            What the points depend on.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder holds something else, or points of another fit.
+        """
+        self.path = path
+        place, given = path / "manifest.json", {"schema": SCHEMA, **json.loads(json.dumps(manifest))}
+        if place.exists():
+            there = _read(place)
+            other = [name for name in given if there.get(name) != given[name]]
+            if other:
+                cure = "Give another folder, or the same options and version."
+                message = f"'--out' {path} holds another fit: {', '.join(other)} differ. {cure}"
+                raise InvalidInputError(message)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise invalid("--out", must="a new or empty folder, or one of this fit", got=str(path))
+        self.write("manifest.json", given)
+
+    def load(self, name: str) -> dict[str, list[float]] | None:
+        """Implement `euthymia.calibration.runs.PointStore`."""
+        try:
+            kept = json.loads((self.path / "points" / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return {key: [number_in(one) for one in row] for key, row in kept.items()}
+
+    def save(self, name: str, values: Mapping[str, Sequence[float]]) -> None:
+        """Implement `euthymia.calibration.runs.PointStore`."""
+        plain = {key: [number_out(one) for one in row] for key, row in values.items()}
+        self.write(f"points/{name}.json", plain)
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write a file of the folder, whole, and return its path."""
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        place = self.path / name
+        write_whole(place, lambda target: target.write_text(text, encoding="utf-8"))
+        return place
+
+
+def _read(place: Path) -> dict[str, Any]:
+    try:
+        there = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        there = None
+    if not isinstance(there, dict):
+        raise invalid("--out", must="a folder whose manifest.json can be read", got=str(place.parent))
+    return there
