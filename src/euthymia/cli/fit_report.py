@@ -108,8 +108,8 @@ def _identifiable_section(found: Fit) -> Section:
         title="What the data can tell apart",
         texts=[
             "Directions in which the parameters (in SDs of their priors) are known best come first; the "
-            "share of the prior's variance that is left says how well. Those near 100 % cannot be told from these "
-            "data."
+            "share of the prior's variance that is left says how well. Those near 100 % cannot be told from "
+            "these data."
         ],
         figure=_panel(profile_figure(panels)),
         caption="Profile likelihood: the best fit for each value of one parameter, all others free. Dotted: "

@@ -45,6 +45,7 @@ def _register() -> None:
         catalogue,
         demo,
         evidence,
+        fit,
         patient,
         rivals,
         sensitivity,
@@ -60,6 +61,7 @@ def _register() -> None:
     app.command("episode")(story.episode)
     app.command("patient")(patient.patient)
     app.command("rivals")(rivals.rivals)
+    app.command("fit")(fit.fit)
     app.command("sensitivity")(sensitivity.sensitivity)
     app.add_typer(trial.app, name="trial")
     app.add_typer(evidence.app, name="evidence")

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from euthymia.mechanism.symptoms.severity import logit
 
-
 NEAR_0 = 1e-6
 """How near severity comes to 0 and 1 here: where it nearly is one of them, a step may end beyond."""
 
