@@ -26,7 +26,7 @@ from euthymia.calibration.checks import (
 from euthymia.calibration.design import WIDER, bounds, posterior_points, prior_points
 from euthymia.calibration.emulator import columns, fit_emulator, slopes
 from euthymia.calibration.likelihood import STUDY_EFFECTS, Likelihood, make_likelihood, rules
-from euthymia.calibration.runs import MEAN_OF, PointStore, Task, numbers_at, run_point
+from euthymia.calibration.runs import MEAN_OF, POINT, PointStore, Task, numbers_at, run_point
 from euthymia.calibration.sampling import Drawn, sample
 from euthymia.calibration.scatter import covariance_of, joined, scatter_tasks
 from euthymia.calibration.targets import Left, Target
@@ -40,6 +40,7 @@ from euthymia.trials.protocols import load_protocol
 from euthymia.trials.replicate import digest_of as protocol_digest
 
 Array = NDArray[np.float64]
+Values = dict[str, list[float]]
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress | None]]
 LEAST_WEIGHT = 0.02
@@ -111,6 +112,7 @@ def fit(
     plan: Plan | None = None,
     left: Sequence[Left] = (),
     store: PointStore | None = None,
+    earlier: PointStore | None = None,
     executor: Executor | None = None,
     engine: str | None = None,
     stage: Stage | None = None,
@@ -130,6 +132,8 @@ def fit(
         What is not fitted and why, for the report.
     store : PointStore, optional
         Points that it holds are not run again.
+    earlier : PointStore, optional
+        Of a fit to fewer numbers: its points are taken over, and only what it lacks is run there.
     executor : Executor, optional
         Runs the points; the result does not depend on it.
     stage : callable (title) -> context of a progress, optional
@@ -143,9 +147,10 @@ def fit(
     targets = tuple(targets)
     if not targets or not calibrated:
         raise invalid("fit", must="given parameters and published numbers", got="none of one of them")
-    work = _Work(calibrated, targets, parameters, plan, store, executor or SerialExecutor(), engine, stage)
+    runner = executor or SerialExecutor()
+    work = _Work(calibrated, targets, parameters, plan, store, earlier, runner, engine, stage)
     first_z = prior_points(calibrated, plan.points, seed=plan.seed)
-    first = work.points("points over the prior", "prior", first_z)
+    first_z, first = work.points("points over the prior", "prior", first_z)
     usable, without = _usable(targets, first, left)
     scatter = work.scatter("scatter at the middle of the prior", "scatter-prior", first_z[0])
     likelihood = _likelihood(calibrated, usable, first_z, first, scatter)
@@ -154,7 +159,7 @@ def fit(
     if plan.second_points:
         z = _z_of(drawn, calibrated)
         second_z = posterior_points(calibrated, z, plan.second_points, seed=plan.seed + 1)
-        second = work.points("points around the first posterior", "second", second_z)
+        second_z, second = work.points("points around the first posterior", "second", second_z)
         scatter = work.scatter("scatter at the mean of the first posterior", "scatter-second", second_z[0])
         weights = np.append(_weights(first_z, z), np.ones(len(second_z)))
         every_z, every = np.concatenate([first_z, second_z]), [*first, *second]
@@ -174,15 +179,18 @@ class _Work:
     parameters: ParameterSet
     plan: Plan
     store: PointStore | None
+    earlier: PointStore | None
     executor: Executor
     engine: str | None
     stage: Stage
 
-    def points(self, title: str, name: str, z: Array) -> list[dict[str, list[float]]]:
-        """Return what every point gives, (N)."""
-        return self._run(title, [self._task(f"{name}-{place:04d}", one) for place, one in enumerate(z)])
+    def points(self, title: str, name: str, z: Array) -> tuple[Array, list[Values]]:
+        """Return the points, which an earlier fit may have placed otherwise, and what each gives, (N)."""
+        tasks = [self._task(f"{name}-{place:04d}", one) for place, one in enumerate(z)]
+        found = self._run(title, tasks)
+        return np.array([one[POINT] for one in found]), found
 
-    def scatter(self, title: str, name: str, z: Array) -> dict[str, list[float]]:
+    def scatter(self, title: str, name: str, z: Array) -> Values:
         """Return what replicates of the published size give at a point."""
         tasks = scatter_tasks(self._task(name, z), self.plan.replicates)
         return joined(iter(self._run(title, tasks)))
@@ -198,15 +206,17 @@ class _Work:
             patients=self.plan.patients,
         )
 
-    def _run(self, title: str, tasks: Sequence[Task]) -> list[dict[str, list[float]]]:
+    def _run(self, title: str, tasks: Sequence[Task]) -> list[Values]:
         found = {task.name: self.store.load(task.name) if self.store else None for task in tasks}
-        missing = [task for task in tasks if found[task.name] is None]
+        before = {name: self._before(name) for name, values in found.items() if values is None}
+        missing = [_rest(task, before[task.name]) for task in tasks if found[task.name] is None]
         with self.stage(title) as on_done:
 
-            def keep(place: int, values: dict[str, list[float]]) -> None:
-                found[missing[place].name] = values
+            def keep(place: int, values: Values) -> None:
+                name = missing[place].name
+                whole = found[name] = before[name] | values
                 if self.store is not None:
-                    self.store.save(missing[place].name, values)
+                    self.store.save(name, whole)
                 if on_done is not None:
                     on_done(sum(one is not None for one in found.values()), len(tasks))
 
@@ -215,9 +225,19 @@ class _Work:
             self.executor.map(partial(run_point, engine=self.engine), missing, on_result=keep)
         return [found[task.name] or {} for task in tasks]
 
+    def _before(self, name: str) -> Values:
+        """Return what an earlier fit has under a name."""
+        return (self.earlier.load(name) if self.earlier else None) or {}
+
+
+def _rest(task: Task, before: Values) -> Task:
+    """Return what is left of a task, at the point where an earlier fit was."""
+    targets = tuple(one for one in task.targets if one.name not in before)
+    return replace(task, targets=targets, z=tuple(before.get(POINT, task.z)))
+
 
 def _usable(
-    targets: Sequence[Target], points: Sequence[dict[str, list[float]]], left: Sequence[Left]
+    targets: Sequence[Target], points: Sequence[Values], left: Sequence[Left]
 ) -> tuple[tuple[Target, ...], dict[str, int]]:
     """Return the targets that enough points give, and at how many each of the others and these is missing."""
     values = columns(points, [one.name for one in targets])
@@ -233,7 +253,7 @@ def _likelihood(
     calibrated: tuple[Calibrated, ...],
     targets: tuple[Target, ...],
     z: Array,
-    points: Sequence[dict[str, list[float]]],
+    points: Sequence[Values],
     scatter: Mapping[str, Sequence[float]],
     weights: Array | None = None,
 ) -> Likelihood:

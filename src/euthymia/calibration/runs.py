@@ -32,6 +32,8 @@ PATIENTS = 400
 """Patients of each trial at a point, about: whole replicates of its own size until there are as many."""
 MEAN_OF = "mean of "
 """Prefix of the mean change that a share follows, kept beside it."""
+POINT = "point"
+"""Key of the point itself beside its values."""
 
 
 class PointStore(Interface):
@@ -81,7 +83,8 @@ def numbers_at(calibrated: Sequence[Calibrated], z: Sequence[float] | Array) -> 
 def run_point(task: Task, *, engine: str | None = None) -> dict[str, list[float]]:
     """Return every target of a task: one number where it is pooled, else one for each replicate.
 
-    The mean change that a share follows stands beside it under ``MEAN_OF`` and the name of the target.
+    The mean change that a share follows stands beside it under ``MEAN_OF`` and the name of the target, the
+    point itself under ``POINT``.
     """
     numbers = numbers_at(task.calibrated, task.z)
     at = with_calibrated(task.parameters, task.calibrated, numbers, label=task.name)
@@ -99,9 +102,11 @@ def run_point(task: Task, *, engine: str | None = None) -> dict[str, list[float]
                 found |= {one.name: [NAN] for one in own}
                 continue
             found |= _read(own, cohorts, is_pooled=task.is_pooled)
-    return {one.name: found[one.name] for one in task.targets} | {
-        name: values for name, values in found.items() if name.startswith(MEAN_OF)
-    }
+    return (
+        {POINT: list(task.z)}
+        | {one.name: found[one.name] for one in task.targets}
+        | {name: values for name, values in found.items() if name.startswith(MEAN_OF)}
+    )
 
 
 def _cohorts(task: Task, name: str, parameters: ParameterSet, engine: str | None) -> tuple[Cohort, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.calibration.runs import Task
+from euthymia.calibration.runs import POINT, Task
 from euthymia.calibration.targets import Target
 from euthymia.compute.batch import chunks
 from euthymia.trials.protocols import load_protocol
@@ -46,7 +46,7 @@ def scatter_tasks(like: Task, replicates: int) -> list[Task]:
             found.append(
                 replace(
                     like,
-                    name=f"{like.name}-{'+'.join(trials)}-{part.start:04d}",
+                    name=f"{like.name}-{'+'.join(one.id for one in protocols)}-{part.start:04d}",
                     targets=own,
                     replicates=tuple(range(part.start, part.stop)),
                     is_pooled=False,
@@ -107,5 +107,6 @@ def joined(parts: Iterator[Mapping[str, Sequence[float]]]) -> dict[str, list[flo
     found: dict[str, list[float]] = {}
     for part in parts:
         for name, values in part.items():
-            found.setdefault(name, []).extend(values)
+            if name != POINT:
+                found.setdefault(name, []).extend(values)
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from euthymia.cli import options, show
-from euthymia.errors import unknown
+from euthymia.errors import invalid, unknown
 
 if TYPE_CHECKING:
     from euthymia.calibration.fit import Fit
@@ -56,6 +56,24 @@ def fit(
         list[str] | None,
         typer.Option("--trial", metavar="NAME", help="Only this trial; may be repeated.", show_default=False),
     ] = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--add",
+            metavar="FILE.yaml",
+            help="Published numbers of a trial of one's own; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="Of an earlier fit: its points are taken over, only what is added is run.",
+            show_default=False,
+        ),
+    ] = None,
     seed: options.Seed = 1,
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
@@ -84,12 +102,12 @@ def fit(
     from euthymia.calibration.fit import fit as run_fit
     from euthymia.calibration.targets import left_out
     from euthymia.cli.trial import executor_of
-    from euthymia.files.fit_folder import FitFolder
+    from euthymia.files.fit_folder import FitFolder, opened
     from euthymia.files.writing import check_writable
     from euthymia.population.posterior import posterior_json
 
     chosen = options.chosen_set("composed", overrides, mechanisms=mechanism)
-    calibrated, targets = _free(free or ()), _targets(trial or ())
+    calibrated, targets = _free(free or ()), (*_targets(trial or ()), *_added(add or ()))
     plan = Plan(
         points=points,
         second_points=second,
@@ -110,6 +128,9 @@ def fit(
         plan=plan,
         left=left_out(),
         store=folder,
+        earlier=None
+        if earlier is None
+        else opened(earlier, folder.manifest, but=("rows_digest", "protocols")),
         executor=executor_of(workers, patients=1_000_000),
         engine=engine,
         stage=lambda title: _stage(title, is_quiet=quiet),
@@ -157,6 +178,19 @@ def _targets(trials: Sequence[str]) -> tuple[Target, ...]:
         if name not in known:
             raise unknown("trial to fit", name, known, cure="Rows kept for validation are never fitted.")
     return tuple(one for one in every if not trials or set(one.trials) <= set(trials))
+
+
+def _added(paths: Sequence[Path]) -> tuple[Target, ...]:
+    from euthymia.calibration.added import read_added
+    from euthymia.calibration.targets import load_targets
+
+    found = [one for path in paths for one in read_added(path)]
+    seen = {one.name for one in load_targets()}
+    for one in found:
+        if one.name in seen:
+            raise invalid("name", must="that of no other row", got=one.name, cure="In a file of '--add'.")
+        seen.add(one.name)
+    return tuple(found)
 
 
 def manifest(

@@ -36,17 +36,13 @@ class FitFolder:
             The folder holds something else, or points of another fit.
         """
         self.path = path
-        place, given = path / "manifest.json", {"schema": SCHEMA, **json.loads(json.dumps(manifest))}
+        self.manifest = {"schema": SCHEMA, **json.loads(json.dumps(manifest))}
+        place = path / "manifest.json"
         if place.exists():
-            there = _read(place)
-            other = [name for name in given if there.get(name) != given[name]]
-            if other:
-                cure = "Give another folder, or the same options and version."
-                message = f"'--out' {path} holds another fit: {', '.join(other)} differ. {cure}"
-                raise InvalidInputError(message)
+            _require_same("--out", path, _read("--out", place), self.manifest)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise invalid("--out", must="a new or empty folder, or one of this fit", got=str(path))
-        self.write("manifest.json", given)
+        self.write("manifest.json", self.manifest)
 
     def load(self, name: str) -> dict[str, list[float]] | None:
         """Implement `euthymia.calibration.runs.PointStore`."""
@@ -69,11 +65,32 @@ class FitFolder:
         return place
 
 
-def _read(place: Path) -> dict[str, Any]:
+def opened(path: Path, manifest: Mapping[str, Any], *, but: Sequence[str] = ()) -> FitFolder:
+    """Return the folder of an earlier fit, which may differ from one that is asked for in some things only.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no such folder, or differs in more.
+    """
+    there = _read("--from", path / "manifest.json")
+    _require_same("--from", path, there, {name: one for name, one in manifest.items() if name not in but})
+    return FitFolder(path, there)
+
+
+def _require_same(option: str, path: Path, there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    other = [name for name in given if there.get(name) != given[name]]
+    if other:
+        cure = "Give another folder, or the same options and version."
+        message = f"{option!r} {path} holds another fit: {', '.join(other)} differ. {cure}"
+        raise InvalidInputError(message)
+
+
+def _read(option: str, place: Path) -> dict[str, Any]:
     try:
         there = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         there = None
     if not isinstance(there, dict):
-        raise invalid("--out", must="a folder whose manifest.json can be read", got=str(place.parent))
+        raise invalid(option, must="a folder whose manifest.json can be read", got=str(place.parent))
     return there
