@@ -53,6 +53,8 @@ def recovery(
 ) -> Recovery:
     """Return how truths drawn from the prior are found again in data simulated by the likelihood.
 
+    With a ``count`` of 0 nothing is known: no ranks, and NaN.
+
     It asks whether the draws are those of the posterior that likelihood and prior define; whether these are
     right about the world is for the rows that were not fitted.
     """
@@ -66,7 +68,10 @@ def recovery(
         ranks.append((drawn.draws.reshape(-1, likelihood.size) < truth).mean(axis=0))
         if on_done is not None:
             on_done(number + 1, count)
-    whole = np.array(ranks)[:, : len(likelihood.calibrated)]
+    whole = np.array(ranks).reshape(len(ranks), likelihood.size)[:, : len(likelihood.calibrated)]
+    if not ranks:
+        unknown = np.full(len(likelihood.calibrated), np.nan)
+        return Recovery(ranks=whole, coverage=dict.fromkeys(INTERVALS, unknown), p_value=unknown)
     inside = {size: (np.abs(whole - 0.5) <= size / 2.0).mean(axis=0) for size in INTERVALS}
     p_values = np.array([float(kstest(column, "uniform").pvalue) for column in whole.T])
     return Recovery(ranks=whole, coverage=inside, p_value=p_values)
@@ -152,19 +157,20 @@ class Profile:
 def profiles(
     likelihood: Likelihood, start: Array, *, on_done: Callable[[int, int], None] | None = None
 ) -> tuple[Profile, ...]:
-    """Return the profile likelihood of every parameter."""
-    found = []
+    """Return the profile likelihood of every parameter, on a grid to which its best value is added."""
+    found, peak = [], best(likelihood, start, with_prior=False)
+    highest = float(likelihood.log_likelihood(peak[None])[0])
     for place, one in enumerate(likelihood.calibrated):
         low, high = np.clip(likelihood.limits[place], -FAR, FAR)
-        grid = np.linspace(low, high, PROFILE_POINTS)
-        middle = int(np.argmin(np.abs(grid - start[place])))
-        values = np.empty(PROFILE_POINTS)
-        for order in (range(middle, PROFILE_POINTS), range(middle, -1, -1)):
-            at = start  # each end starts from its neighbour
+        grid = np.union1d(np.linspace(low, high, PROFILE_POINTS), np.clip(peak[place], low, high))
+        middle = int(np.argmin(np.abs(grid - peak[place])))
+        values = np.empty(len(grid))
+        for order in (range(middle, len(grid)), range(middle, -1, -1)):
+            at = peak  # each end starts from its neighbour
             for step in order:
                 at = best(likelihood, _with(at, place, grid[step]), with_prior=False, fixed=place)
                 values[step] = float(likelihood.log_likelihood(at[None])[0])
-        found.append(Profile(name=one.name, z=grid, fall=values - values.max()))
+        found.append(Profile(name=one.name, z=grid, fall=values - max(float(values.max()), highest)))
         if on_done is not None:
             on_done(place + 1, len(likelihood.calibrated))
     return tuple(found)
@@ -192,7 +198,7 @@ def combinations(names: Sequence[str], draws: Array) -> tuple[Combination, ...]:
     draws : array (D, K)
         In SDs of the priors.
     """
-    variances, vectors = np.linalg.eigh(np.cov(draws.T))
+    variances, vectors = np.linalg.eigh(np.atleast_2d(np.cov(draws.T)))
     found = []
     for variance, vector in zip(variances, vectors.T, strict=True):
         largest = np.argsort(-np.abs(vector))[:4]
