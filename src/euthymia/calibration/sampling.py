@@ -56,7 +56,7 @@ def sample(
     Parameters
     ----------
     steps : int
-        Of every ensemble; the first third is left out.
+        Of every ensemble; the first of them, ``BURN_SHARE``, are left out.
     kept : int
         Draws of each ensemble that are kept, evenly over steps and walkers.
     on_done : callable, optional
@@ -79,11 +79,17 @@ def sample(
     places = np.linspace(0, whole.shape[1] - 1, kept).astype(int)
     return Drawn(
         draws=_scattered(whole, seed)[:, places],
-        r_hat=r_hats(whole[:, :: max(1, whole.shape[1] // 4000)]),
+        r_hat=r_hats(_thinned(chains, likelihood.size)),
         ess=ess,
         autocorrelation_steps=tau,
         acceptance=float(np.mean(accepted)),
     )
+
+
+def _thinned(chains: list[Array], size: int) -> Array:
+    """Return whole steps, all walkers of each, so many that about 4000 draws are left, (C, D, K + 2)."""
+    every = max(1, chains[0].shape[0] * chains[0].shape[1] // 4000)
+    return np.stack([chain[::every].reshape(-1, size) for chain in chains])
 
 
 def _scattered(whole: Array, seed: int) -> Array:
@@ -95,7 +101,7 @@ def _scattered(whole: Array, seed: int) -> Array:
 def _ensemble(
     likelihood: Likelihood, steps: int, *, seed: int, report: Callable[[int], None]
 ) -> tuple[Array, Array, float]:
-    """Return steps after the first third, (N, W, K + 2), autocorrelation, and the share of moves accepted."""
+    """Return steps after the first ones, (N, W, K + 2), autocorrelation, and the share of moves accepted."""
     try:
         import emcee
     except ImportError:
@@ -131,13 +137,15 @@ def starts(likelihood: Likelihood, count: int, seed: int) -> Array:
     z = np.clip(rng.standard_normal((4000, size)), low, high) * rng.uniform(0.0, 1.0, (4000, 1))
     tried = np.concatenate([z, rng.normal(0.5, 0.5, (4000, len(STUDY_EFFECTS)))], axis=1)
     best = tried[np.argsort(-likelihood.log_posterior(tried))[:count]]
-    return best + 1e-3 * rng.standard_normal(best.shape) * (np.abs(best) < 10)
+    return best + 1e-3 * rng.standard_normal(best.shape)
 
 
 def r_hats(draws: Array) -> Array:
-    """Return rank-normalised split R-hat of draws (C, D, K), (K,)."""
+    """Return rank-normalised split R-hat of draws (C, D, K), (K,); NaN of one ensemble alone."""
     import warnings
 
+    if len(draws) < 2:
+        return np.full(draws.shape[-1], np.nan)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it announces its next version
