@@ -198,16 +198,18 @@ def loadings_of(target: Target, slope: float) -> tuple[float, float]:
     """Return how a number moves with a point more in all arms of its study, and in its active arms alone."""
     run = target.run
     controls = {load_protocol(name).control for name in run.protocols}
-    is_active = not set(run.arms) <= controls
+    is_active = float(not set(run.arms) <= controls)
+    apart = is_active - float(not set(run.reference) <= controls)  # of two active arms nothing is left
     if run.quantity in ("mean_change", "mean_score"):
-        return 1.0, float(is_active)
-    if run.quantity == "contrast_change":
-        return 0.0, 1.0
-    if run.quantity == "standardised_difference":
-        return 0.0, -1.0 / SD_OF_CHANGE_POINTS
+        return 1.0, is_active
     if run.quantity in LIKE_SHARES:
         return slope, slope * is_active
-    return (0.0, slope) if run.quantity == "contrast_share" else (0.0, 0.0)
+    per_point = {
+        "contrast_change": 1.0,
+        "standardised_difference": -1.0 / SD_OF_CHANGE_POINTS,
+        "contrast_share": slope,
+    }
+    return 0.0, apart * per_point.get(run.quantity, 0.0)
 
 
 def own_sd(target: Target) -> float:
