@@ -99,7 +99,7 @@ def run_point(task: Task, *, engine: str | None = None) -> dict[str, list[float]
                 InvalidInputError,
                 RunFailedError,
             ):  # nobody has such a baseline; no such course is solved
-                found |= {one.name: [NAN] for one in own}
+                found |= {one.name: [NAN] * (1 if task.is_pooled else len(task.replicates)) for one in own}
                 continue
             found |= _read(own, cohorts, is_pooled=task.is_pooled)
     return (

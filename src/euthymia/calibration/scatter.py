@@ -17,7 +17,7 @@ from euthymia.trials.replication_all import bundles
 Array = NDArray[np.float64]
 LONG_DAYS = 120.0
 LONG_SHARE = 0.125
-"""Trials longer than that are run so much less often; their numbers are taken as independent."""
+"""Trials longer than that are run so much less often; few replicates draw correlations towards none."""
 PATIENTS_PER_TASK = 1500
 FEWEST = 8
 """Trials with a number below which its scatter is not taken from them."""
@@ -89,11 +89,11 @@ def _correlations(targets: Sequence[Target], values: Mapping[str, Sequence[float
     found = np.eye(len(targets))
     if count < 3 * FEWEST:
         return found
-    mean = np.nanmean(
-        np.where(np.isfinite(rows), rows, np.nan), axis=1, keepdims=True, where=np.isfinite(rows)
-    )
-    is_whole = np.isfinite(rows).mean(axis=1) > 0.9
-    centred = np.where(np.isfinite(rows), rows - mean, 0.0)
+    known = np.isfinite(rows)
+    is_whole = known.mean(axis=1) > 0.9
+    sums = np.where(known, rows, 0.0).sum(axis=1, keepdims=True)
+    mean = sums / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    centred = np.where(known, rows - mean, 0.0)
     spread = np.sqrt((centred**2).sum(axis=1))
     usable = is_whole & (spread > 0.0)
     scaled = centred[usable] / spread[usable, None]
