@@ -46,6 +46,16 @@ Stage = Callable[[str], AbstractContextManager[Progress | None]]
 LEAST_WEIGHT = 0.02
 """Of points of the first wave that lie far from where the posterior is."""
 
+LEAST = {
+    "points": 8,
+    "second_points": 0,
+    "replicates": 8,
+    "steps": 100,
+    "recoveries": 0,
+    "patients": 1,
+}
+"""The least that a plan may ask for."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -72,7 +82,7 @@ class Plan:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("points", 8), ("second_points", 0), ("replicates", 8), ("steps", 100)):
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise invalid(name, must=f"{least} or more", got=getattr(self, name))
 
@@ -207,8 +217,9 @@ class _Work:
         )
 
     def _run(self, title: str, tasks: Sequence[Task]) -> list[Values]:
-        found = {task.name: self.store.load(task.name) if self.store else None for task in tasks}
-        before = {name: self._before(name) for name, values in found.items() if values is None}
+        earlier = {task.name: _fitting(task, self._kept(self.earlier, task.name)) for task in tasks}
+        found = {task.name: _whole(task, self._kept(self.store, task.name)) for task in tasks}
+        before = {name: earlier[name] for name, values in found.items() if values is None}
         missing = [_rest(task, before[task.name]) for task in tasks if found[task.name] is None]
         with self.stage(title) as on_done:
 
@@ -225,9 +236,23 @@ class _Work:
             self.executor.map(partial(run_point, engine=self.engine), missing, on_result=keep)
         return [found[task.name] or {} for task in tasks]
 
-    def _before(self, name: str) -> Values:
-        """Return what an earlier fit has under a name."""
-        return (self.earlier.load(name) if self.earlier else None) or {}
+    @staticmethod
+    def _kept(store: PointStore | None, name: str) -> Values:
+        return (store.load(name) if store else None) or {}
+
+
+def _fitting(task: Task, kept: Values) -> Values:
+    """Return what is kept of a task that is as long as it asks for: a shorter fit may have left less."""
+    if len(kept.get(POINT, ())) != len(task.z):
+        return {}
+    length = 1 if task.is_pooled else len(task.replicates)
+    return {name: values for name, values in kept.items() if name == POINT or len(values) == length}
+
+
+def _whole(task: Task, kept: Values) -> Values | None:
+    """Return what is kept of a task, if it is all of it."""
+    found = _fitting(task, kept)
+    return found if all(one.name in found for one in task.targets) and POINT in found else None
 
 
 def _rest(task: Task, before: Values) -> Task:
@@ -367,16 +392,22 @@ def _diagnostics(likelihood: Likelihood, drawn: Drawn, recovered: Recovery) -> d
             {key: value if isinstance(value, str) else round(value, 4) for key, value in row.items()}
             for row in shifts(names, flat[:, : len(names)])
         ],
-        "recovery": {
-            "data_sets": len(recovered.ranks),
-            "smallest_p": round(recovered.smallest_p, 4),
-            "coverage_90": {
-                name: round(float(x), 3) for name, x in zip(names, recovered.coverage[0.9], strict=True)
-            },
-        },
+        "recovery": _recovery_json(names, recovered),
         "study_sd_points": {
             name: {"mean": round(float(x.mean()), 3), "draws": [float(f"{one:.4g}") for one in x]}
             for name, x in zip(STUDY_EFFECTS, sds.T, strict=True)
+        },
+    }
+
+
+def _recovery_json(names: Sequence[str], recovered: Recovery) -> dict[str, Any]:
+    if not len(recovered.ranks):
+        return {"data_sets": 0, "smallest_p": None, "coverage_90": {}}
+    return {
+        "data_sets": len(recovered.ranks),
+        "smallest_p": round(recovered.smallest_p, 4),
+        "coverage_90": {
+            name: round(float(x), 3) for name, x in zip(names, recovered.coverage[0.9], strict=True)
         },
     }
 

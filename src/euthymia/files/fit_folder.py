@@ -48,9 +48,9 @@ class FitFolder:
         """Implement `euthymia.calibration.runs.PointStore`."""
         try:
             kept = json.loads((self.path / "points" / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return {key: [number_in(one) for one in row] for key, row in kept.items()}
+        except (OSError, ValueError, AttributeError, TypeError):  # none, half of one, or something else
             return None
-        return {key: [number_in(one) for one in row] for key, row in kept.items()}
 
     def save(self, name: str, values: Mapping[str, Sequence[float]]) -> None:
         """Implement `euthymia.calibration.runs.PointStore`."""
