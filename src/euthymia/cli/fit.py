@@ -107,7 +107,8 @@ def fit(
     from euthymia.population.posterior import posterior_json
 
     chosen = options.chosen_set("composed", overrides, mechanisms=mechanism)
-    calibrated, targets = _free(free or ()), (*_targets(trial or ()), *_added(add or ()))
+    calibrated = _free(free or (), chosen)
+    targets = (*_targets(trial or ()), *_added(add or ()))
     plan = Plan(
         points=points,
         second_points=second,
@@ -136,7 +137,7 @@ def fit(
         stage=lambda title: _stage(title, is_quiet=quiet),
     )
     written = folder.write("posterior.json", posterior_json(found.posterior))
-    document = {"schema": SCHEMA, "command": list(context.obj), **fit_json(found)}
+    document = {"schema": SCHEMA, "command": list(context.obj), "seed": seed, **fit_json(found)}
     folder.write("fit.json", document)
     if json:
         print(json_module.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
@@ -159,14 +160,20 @@ def _stage(title: str, *, is_quiet: bool) -> Iterator[Any]:
         yield on_done
 
 
-def _free(names: Sequence[str]) -> tuple[Calibrated, ...]:
+def _free(names: Sequence[str], chosen: ParameterSet) -> tuple[Calibrated, ...]:
+    """Return what is fitted: all, or what is named; what '--set' has set stands, and cannot be both."""
     from euthymia.population.posterior import calibrated_parameters
 
     every = {one.name: one for one in calibrated_parameters()}
     for name in names:
         if name not in every:
             raise unknown("calibrated parameter", name, every)
-    return tuple(one for name, one in every.items() if not names or name in names)
+    found = tuple(one for name, one in every.items() if not names or name in names)
+    for one in found:
+        for field in sorted(chosen.overrides.keys() & set(one.fields)):
+            must = f"given a field that is not fitted, as {one.name} is"
+            raise invalid("--set", must=must, got=field, cure="Name what is fitted with '--free'.")
+    return found
 
 
 def _targets(trials: Sequence[str]) -> tuple[Target, ...]:
