@@ -66,11 +66,11 @@ def _panel(figure: str) -> str:
 
 
 def _parameter_section(found: Fit) -> Section:
-    rows = []
+    rows: list[Shift] = []
     for row, words in zip(found.posterior.diagnostics["shifts"], shown.parameter_rows(found), strict=True):
         rows.append(
             Shift(
-                label=words[0],
+                label=row["name"],
                 middle=row["shift_in_prior_sds"],
                 low=row["low"],
                 high=row["high"],
@@ -83,10 +83,12 @@ def _parameter_section(found: Fit) -> Section:
             "Band: 90 % of the prior. Bar: 90 % of the posterior. A bar as wide as the band was not learnt."
         ],
         figure=_panel(shift_figure(rows)),
+        caption="Distance from the middle of the prior.",
         tables=[
             TableBlock(
                 heads=shown.PARAMETER_HEADS,
                 rows=shown.parameter_rows(found),
+                title="As numbers",
                 right=(1, 2, 3, 4, 5),
                 note="'data alone': whether the likelihood closes an interval of 95 % on both sides.",
                 is_folded=True,
@@ -103,7 +105,7 @@ def _identifiable_section(found: Fit) -> Section:
         ]
         for one in found.combinations
     ]
-    panels = [(one.name, one.z, one.fall) for one in found.profiles]
+    panels = [(one.name, profile_figure(one.z, one.fall)) for one in found.profiles]
     return Section(
         title="What the data can tell apart",
         texts=[
@@ -111,10 +113,19 @@ def _identifiable_section(found: Fit) -> Section:
             "share of the prior's variance that is left says how well. Those near 100 % cannot be told from "
             "these data."
         ],
-        figure=_panel(profile_figure(panels)),
-        caption="Profile likelihood: the best fit for each value of one parameter, all others free. Dotted: "
-        "where an interval of 95 % ends. A flat line was not learnt.",
-        tables=[TableBlock(heads=("variance left", "direction"), rows=rows, right=(0,), is_folded=True)],
+        figure=panels_html(panels, narrowest_px=160),
+        caption="Profile likelihood: the best fit for each value of one parameter (across, in SDs of its "
+        "prior), all others free; how far the logarithm falls (up). Dotted: where an interval of 95 % ends. "
+        "A flat line was not learnt.",
+        tables=[
+            TableBlock(
+                title="Directions, the best known first",
+                heads=("variance left", "direction"),
+                rows=rows,
+                right=(0,),
+                is_folded=True,
+            )
+        ],
     )
 
 
@@ -158,8 +169,18 @@ def _fit_section(found: Fit) -> Section:
         title="Published numbers beside the fit",
         texts=["What was fitted, so agreement is no evidence that the model predicts. * primary contrast."],
         figure=_panel(miss_figure(misses)),
-        caption="Each number where it lies in SDs of what such a trial would show; the band holds 90 %.",
-        tables=[TableBlock(heads=heads, rows=table, right=(4, 5, 6, 7), marked=outside, is_folded=True)],
+        caption="Each number where it lies in SDs of what such a trial would show, published less "
+        "expected; the band holds 90 %.",
+        tables=[
+            TableBlock(
+                title="Every number",
+                heads=heads,
+                rows=table,
+                right=(4, 5, 6, 7),
+                marked=outside,
+                is_folded=True,
+            )
+        ],
     )
 
 
@@ -194,8 +215,11 @@ def _trust_section(found: Fit) -> Section:
         title="Can the draws be trusted?",
         texts=shown.trust_lines(found),
         figure=_panel(rank_figure(found.recovered.ranks, names)),
-        caption="Known truths among the draws fitted to data simulated from them. White is even.",
-        tables=[TableBlock(heads=heads, rows=rows, right=(1, 2, 3, 4, 5), is_folded=True)],
+        caption="Known truths among the draws fitted to data simulated from them, by tenths. White is "
+        "even, blue too few, orange too many.",
+        tables=[
+            TableBlock(title="By parameter", heads=heads, rows=rows, right=(1, 2, 3, 4, 5), is_folded=True)
+        ],
     )
 
 
@@ -203,7 +227,7 @@ def _left_section(found: Fit) -> Section:
     reasons = Counter(one.reason for one in found.left)
     rows = [[reason, str(count)] for reason, count in reasons.most_common()]
     lost = [[name, str(count)] for name, count in found.points_without.items()]
-    tables = [TableBlock(heads=("why", "parts of rows"), rows=rows, right=(1,), is_folded=True)]
+    tables = [TableBlock(title="Why", heads=("why", "parts of rows"), rows=rows, right=(1,), is_folded=True)]
     if lost:
         tables.append(
             TableBlock(

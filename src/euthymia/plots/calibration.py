@@ -12,8 +12,8 @@ from euthymia.plots.arms import INK, SOFT, lines, plain
 from euthymia.plots.concentrations import COLOURS, faint
 
 Array = NDArray[np.float64]
-ROW, WRAP = 30, 34
-PANEL, PANELS = 190, 4
+ROW, WRAP = 30, 24
+PANEL, LOWEST = 150, -8.0
 RANK_BINS = 10
 ENDS_95 = -1.92
 """Fall of the log likelihood at the ends of an interval of 95 %."""
@@ -69,52 +69,28 @@ def shift_figure(rows: Sequence[Shift]) -> str:
     )
     names = [lines(one.label, WRAP) for one in rows]
     figure.update_yaxes(tickvals=place, ticktext=names, range=[0.5 - len(rows), 0.5], showgrid=False)
-    figure.update_xaxes(title_text="Prior SDs from the middle of the prior")
+    figure.update_xaxes(title_text="SDs of the prior")
     return plain(figure, height=90 + ROW * len(rows))
 
 
-def profile_figure(panels: Sequence[tuple[str, Array, Array]]) -> str:
-    """Return profile likelihoods as HTML, a panel each: label, z in prior SDs, fall of the logarithm."""
+def profile_figure(z: Array, fall: Array) -> str:
+    """Return one profile likelihood as HTML, a small panel: z in prior SDs, fall of the logarithm."""
     import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
 
-    rows = -(-len(panels) // PANELS)
-    figure = make_subplots(
-        rows=rows,
-        cols=PANELS,
-        subplot_titles=[lines(label, 24) for label, _, _ in panels],
-        vertical_spacing=0.4 / max(rows, 1),
-        horizontal_spacing=0.05,
+    figure = go.Figure(
+        go.Scatter(
+            x=z,
+            y=np.maximum(fall, LOWEST),
+            mode="lines+markers",
+            line={"color": COLOURS[0], "width": 2},
+            marker={"size": 4},
+            hovertemplate="%{x:.2f} SD, %{y:.2f}<extra></extra>",
+        )
     )
-    for number, (label, z, fall) in enumerate(panels):
-        row, column = number // PANELS + 1, number % PANELS + 1
-        figure.add_trace(
-            go.Scatter(
-                x=z,
-                y=np.maximum(fall, -8.0),
-                mode="lines+markers",
-                line={"color": COLOURS[0], "width": 2},
-                marker={"size": 4},
-                hovertemplate=f"{label}: %{{x:.2f}} SD, %{{y:.2f}}<extra></extra>",
-            ),
-            row=row,
-            col=column,
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[-2.7, 2.7],
-                y=[ENDS_95, ENDS_95],
-                mode="lines",
-                line={"color": SOFT, "dash": "dot", "width": 1},
-                hoverinfo="skip",
-            ),
-            row=row,
-            col=column,
-        )
-    figure.update_yaxes(range=[-8.0, 0.4], tickvals=[-8, -4, 0])
+    figure.add_hline(y=ENDS_95, line_width=1, line_color=SOFT, line_dash="dot")
+    figure.update_yaxes(range=[LOWEST, 0.4], tickvals=[-8, -4, 0])
     figure.update_xaxes(range=[-2.7, 2.7], tickvals=[-2, 0, 2])
-    figure.update_annotations(font_size=11)
-    return plain(figure, height=PANEL * rows + 40)
+    return plain(figure, height=PANEL, left=30, bottom=28)
 
 
 def rank_figure(ranks: Array, names: Sequence[str]) -> str:
@@ -132,17 +108,17 @@ def rank_figure(ranks: Array, names: Sequence[str]) -> str:
     figure = go.Figure(
         go.Heatmap(
             z=counts / expected,
-            x=[f"{10 * one}–{10 * one + 10}" for one in range(RANK_BINS)],
+            x=[10 * one + 5 for one in range(RANK_BINS)],
             y=[lines(name, WRAP) for name in names],
             zmin=0.0,
             zmax=2.0,
             colorscale=[[0.0, COLOURS[0]], [0.5, "#ffffff"], [1.0, COLOURS[1]]],
-            colorbar={"title": "of even", "thickness": 10},
-            hovertemplate="%{y}: %{x} %, %{z:.2f} times as often as if even<extra></extra>",
+            showscale=False,
+            hovertemplate="%{y}: %{x} ± 5 %, %{z:.2f} times as often as if even<extra></extra>",
         )
     )
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title_text="Percent of draws below the truth")
+    figure.update_xaxes(title_text="Percent of draws below the truth", tickvals=[0, 25, 50, 75, 100])
     return plain(figure, height=100 + ROW * len(names))
 
 
@@ -173,5 +149,5 @@ def miss_figure(rows: Sequence[Miss]) -> str:
         ticktext=[lines(group, WRAP) for group in groups],
         range=[0.5 - len(groups), 0.5],
     )
-    figure.update_xaxes(title_text="Published less expected, in SDs of the prediction", linecolor=INK)
+    figure.update_xaxes(title_text="SDs above what is expected", linecolor=INK)
     return plain(figure, height=110 + 44 * len(groups))
