@@ -73,9 +73,9 @@ class Plan:
         Data sets with known truths.
     """
 
-    points: int = 256
-    second_points: int = 192
-    replicates: int = 200
+    points: int = 160
+    second_points: int = 128
+    replicates: int = 100
     steps: int = 6000
     recoveries: int = 60
     patients: int = 400

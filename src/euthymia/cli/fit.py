@@ -29,9 +29,7 @@ def fit(
         typer.Option("--out", metavar="FOLDER", help="Keeps every point: a fit that was stopped goes on."),
     ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of the posterior.")] = "fitted",
-    points: Annotated[
-        int, typer.Option("--points", metavar="N", help="Points over the prior, a multiple of two at best.")
-    ] = 256,
+    points: Annotated[int, typer.Option("--points", metavar="N", help="Points over the prior.")] = 256,
     second: Annotated[
         int, typer.Option("--second-points", metavar="N", help="Points around what the first ones leave.")
     ] = 192,
@@ -69,8 +67,8 @@ def fit(
         Path | None,
         typer.Option(
             "--from",
-            metavar="FOLDER",
-            help="Of an earlier fit: its points are taken over, only what is added is run.",
+            metavar="FOLDER|NAME",
+            help="Of an earlier fit, or a posterior that ships: its points are taken over.",
             show_default=False,
         ),
     ] = None,
