@@ -148,14 +148,14 @@ def test_published_trials_have_the_draws_and_go_on_in_their_folder_only(
 def test_bad_posteriors_end_with_2(
     command: Command, words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "posterior_names", tuple)
+    monkeypatch.setattr(module, "default_names", tuple)
     damaged = tmp_path / "damaged.json"
     damaged.write_text(write(spread(), damaged).read_text().replace("hand-made", "hand-mode"))
     for asked, said in (
         ("priors", "Did you mean 'prior'"),
         (tmp_path / "none.json", "cannot be read"),
         (damaged, "changed by hand"),
-        ("mean", "no posterior of the set 'composed' ships"),
+        ("mean", "no posterior of the set 'composed' is frozen"),
     ):
         done = command(*words, "--quiet", "--posterior", asked)
         assert done.code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -370,12 +371,17 @@ def _of_file(path: Path, changed_ns: int) -> Posterior:
     return read_posterior(path.read_text(encoding="utf-8"), str(path))
 
 
+def default_names() -> tuple[str, ...]:
+    """Return the names of the frozen posteriors, which are used where nothing is asked for."""
+    return tuple(tomllib.loads(read_text("evidence/posterior.toml"))["names"])
+
+
 def default_posterior(parameters: ParameterSet) -> Posterior | None:
     """Return what is believed of a set where nothing is asked for; None: the prior.
 
     It is what the environment variable ``EUTHYMIA_POSTERIOR`` names (``prior``, ``mean``, a name or a path),
-    else the first posterior that ships. One that was fitted to another set, or under other mechanisms, is
-    passed over.
+    else the first frozen one (:func:`default_names`). One that was fitted to another set, or under other
+    mechanisms, is passed over.
 
     Raises
     ------
@@ -392,7 +398,7 @@ def default_posterior(parameters: ParameterSet) -> Posterior | None:
 def _first_that_fits(parameters: ParameterSet) -> Posterior | None:
     """Return the posterior that the environment names, or else the first that ships, for a set."""
     named = environ.get(POSTERIOR_VARIABLE, "")
-    names = posterior_names() if named in ("", PRIOR, MEAN) else (named,)
+    names = default_names() if named in ("", PRIOR, MEAN) else (named,)
     return next((one for one in map(load_posterior, names) if one.fits(parameters)), None)
 
 
@@ -421,7 +427,7 @@ def find_posterior(asked: str | Posterior | None, parameters: ParameterSet) -> P
     if isinstance(asked, str) and asked == MEAN:
         found = _first_that_fits(parameters)
         if found is None:
-            must = f"{PRIOR!r}, or the path of a file: no posterior of {_model(parameters)} ships"
+            must = f"{PRIOR!r}, a name or the path of a file: no posterior of {_model(parameters)} is frozen"
             raise invalid("posterior", must=must, got=repr(asked), cure="'euthymia fit' writes one.")
         return found.mean()
     found = load_posterior(asked) if isinstance(asked, str) else asked

@@ -44,7 +44,7 @@ AMPA = "severity.ampa_weight_logit"
 @pytest.fixture
 def nothing_ships(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.delenv(POSTERIOR_VARIABLE, raising=False)
-    monkeypatch.setattr(module, "posterior_names", tuple)
+    monkeypatch.setattr(module, "default_names", tuple)
     return monkeypatch
 
 
@@ -267,16 +267,17 @@ def test_a_name_or_a_file_that_is_not_there_is_told(tmp_path: Path):
 # --- what is believed where nothing is asked for -------------------------------------------------
 
 
-def test_the_prior_is_the_default_while_no_posterior_ships(nothing_ships: pytest.MonkeyPatch):
+def test_the_prior_is_the_default_while_no_posterior_is_frozen(nothing_ships: pytest.MonkeyPatch):
     assert default_posterior(PARAMETERS) is None
-    with pytest.raises(InvalidInputError, match=r"no posterior of the set 'composed' ships\. Got 'mean'"):
+    with pytest.raises(InvalidInputError, match=r"no posterior of the set 'composed' is frozen\. Got 'mean'"):
         find_posterior(MEAN, PARAMETERS)
 
 
-def test_a_posterior_that_ships_is_the_default_of_its_set_and_mechanisms(nothing_ships: pytest.MonkeyPatch):
+def test_a_frozen_posterior_is_the_default_of_its_set_and_mechanisms(nothing_ships: pytest.MonkeyPatch):
     usual, rival = spread(name="a"), spread(name="b", mechanisms=("direct",))
     shipped = {"a": usual, "b": rival}
     nothing_ships.setattr(module, "posterior_names", lambda: tuple(shipped))
+    nothing_ships.setattr(module, "default_names", lambda: tuple(shipped))
     nothing_ships.setattr(module, "_shipped", shipped.__getitem__)
     assert default_posterior(PARAMETERS) is usual
     assert find_posterior(None, PARAMETERS) is usual

@@ -161,11 +161,11 @@ def test_a_summary_is_of_the_same_patients(two: Posterior):
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [("posterior.json", "cannot be read"), ("mene", "Did you mean 'mean'"), ("mean", "ships")],
+    [("posterior.json", "cannot be read"), ("mene", "Did you mean 'mean'"), ("mean", "is frozen")],
 )
 def test_bad_names_are_told(asked: str, said: str, monkeypatch: pytest.MonkeyPatch):
     from euthymia.population import posterior
 
-    monkeypatch.setattr(posterior, "posterior_names", tuple)
+    monkeypatch.setattr(posterior, "default_names", tuple)
     with pytest.raises(InvalidInputError, match=said):
         run(1, posterior=asked)
