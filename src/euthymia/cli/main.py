@@ -47,6 +47,7 @@ def _register() -> None:
         evidence,
         fit,
         patient,
+        qualify,
         rivals,
         sensitivity,
         simulate,
@@ -62,6 +63,7 @@ def _register() -> None:
     app.command("patient")(patient.patient)
     app.command("rivals")(rivals.rivals)
     app.command("fit")(fit.fit)
+    app.command("qualify")(qualify.qualify)
     app.command("sensitivity")(sensitivity.sensitivity)
     app.add_typer(trial.app, name="trial")
     app.add_typer(evidence.app, name="evidence")
