@@ -26,7 +26,7 @@ from euthymia.calibration.checks import (
 from euthymia.calibration.design import WIDER, bounds, posterior_points, prior_points
 from euthymia.calibration.emulator import columns, fit_emulator, slopes
 from euthymia.calibration.likelihood import STUDY_EFFECTS, Likelihood, make_likelihood, rules
-from euthymia.calibration.runs import MEAN_OF, POINT, PointStore, Task, numbers_at, run_point
+from euthymia.calibration.runs import MEAN_OF, POINT, PointStore, Task, numbers_at, repeats, run_point
 from euthymia.calibration.sampling import Drawn, sample
 from euthymia.calibration.scatter import covariance_of, joined, scatter_tasks
 from euthymia.calibration.targets import Left, Target
@@ -163,7 +163,7 @@ def fit(
     first_z, first = work.points("points over the prior", "prior", first_z)
     usable, without = _usable(targets, first, left)
     scatter = work.scatter("scatter at the middle of the prior", "scatter-prior", first_z[0])
-    likelihood = _likelihood(calibrated, usable, first_z, first, scatter)
+    likelihood = _likelihood(calibrated, usable, first_z, first, scatter, plan.patients)
     with stage("draws of the first posterior") as on_done:
         drawn = sample(likelihood, steps=plan.steps, seed=plan.seed, on_done=on_done)
     if plan.second_points:
@@ -174,7 +174,7 @@ def fit(
         weights = np.append(_weights(first_z, z), np.ones(len(second_z)))
         every_z, every = np.concatenate([first_z, second_z]), [*first, *second]
         usable, without = _usable(targets, every, left)
-        likelihood = _likelihood(calibrated, usable, every_z, every, scatter, weights)
+        likelihood = _likelihood(calibrated, usable, every_z, every, scatter, plan.patients, weights)
         with stage("draws of the posterior") as on_done:
             drawn = sample(likelihood, steps=plan.steps, seed=plan.seed + 1, on_done=on_done)
     return _checked(name, plan, likelihood, drawn, parameters, without, targets, left, stage)
@@ -280,15 +280,23 @@ def _likelihood(
     z: Array,
     points: Sequence[Values],
     scatter: Mapping[str, Sequence[float]],
+    patients: int,
     weights: Array | None = None,
 ) -> Likelihood:
+    """Return the likelihood that points and replicates make.
+
+    All points have the same people, so that what these people by chance are like does not show in the error of
+    the emulator: it is added as the scatter of as many replicates as are pooled at a point.
+    """
+    alike = [min(repeats(load_protocol(name), patients) for name in one.trials) for one in targets]
+    wider = np.sqrt(1.0 + 1.0 / np.array(alike))
     values = columns(points, [one.name for one in targets])
     followed = columns(points, [MEAN_OF + one.name for one in targets])
     return make_likelihood(
         calibrated,
         targets,
         fit_emulator(z, values, weights=weights),
-        covariance_of(targets, scatter),
+        covariance_of(targets, scatter) * np.outer(wider, wider),
         slopes(values, followed),
         bounds(calibrated),
     )

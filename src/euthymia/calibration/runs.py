@@ -20,6 +20,7 @@ from euthymia.errors import InvalidInputError, ResultWarning, RunFailedError
 from euthymia.model.parameters import ParameterSet
 from euthymia.population.posterior import Calibrated, with_calibrated
 from euthymia.trials.conduct import run_replicates
+from euthymia.trials.design import Protocol
 from euthymia.trials.enrol import intake
 from euthymia.trials.protocols import load_protocol
 from euthymia.trials.records import Cohort
@@ -111,8 +112,13 @@ def run_point(task: Task, *, engine: str | None = None) -> dict[str, list[float]
 
 def _cohorts(task: Task, name: str, parameters: ParameterSet, engine: str | None) -> tuple[Cohort, ...]:
     given = intake(load_protocol(name), parameters, seed=task.seed)
-    whole = range(max(1, round(task.patients / given.protocol.size)))
-    return run_replicates(given, task.replicates or whole, engine=engine, executor=SerialExecutor())[0]
+    whole = task.replicates or range(repeats(given.protocol, task.patients))
+    return run_replicates(given, whole, engine=engine, executor=SerialExecutor())[0]
+
+
+def repeats(protocol: Protocol, patients: int) -> int:
+    """Return how many replicates of a trial have about so many patients."""
+    return max(1, round(patients / protocol.size))
 
 
 def _read(
