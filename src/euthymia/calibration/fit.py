@@ -285,8 +285,8 @@ def _likelihood(
 ) -> Likelihood:
     """Return the likelihood that points and replicates make.
 
-    All points have the same people, so that what these people by chance are like does not show in the error of
-    the emulator: it is added as the scatter of as many replicates as are pooled at a point.
+    All points have the same people, so that what these people by chance are like does not show in the error
+    of the emulator: it is added as the scatter of as many replicates as are pooled at a point.
     """
     alike = [min(repeats(load_protocol(name), patients) for name in one.trials) for one in targets]
     wider = np.sqrt(1.0 + 1.0 / np.array(alike))
