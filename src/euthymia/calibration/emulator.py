@@ -54,7 +54,9 @@ def features(z: Array) -> Array:
     return np.concatenate([np.ones((len(z), 1)), z, z[:, first] * z[:, second]], axis=1)
 
 
-def fit_emulator(z: Array, values: Array, *, weights: Array | None = None) -> Emulator:
+def fit_emulator(
+    z: Array, values: Array, *, weights: Array | None = None, is_difference: bool = False
+) -> Emulator:
     """Return the quadratics that points suggest.
 
     Parameters
@@ -64,7 +66,11 @@ def fit_emulator(z: Array, values: Array, *, weights: Array | None = None) -> Em
         NaN where a point has no value.
     weights : array (N,), optional
         Of points, 1 by default: smaller far from where the emulator is wanted.
+    is_difference : bool
+        Whether it is learnt how values differ from known ones: straight terms are shrunk too, so that few
+        points suffice where the difference is much the same everywhere.
     """
+    straight = 1 if is_difference else 1 + z.shape[1]
     one = np.ones(len(z)) if weights is None else weights
     terms, count = features(z[:1]).shape[1], values.shape[1]
     coefficients, errors, explained = np.zeros((terms, count)), np.full(count, np.inf), np.zeros(count)
@@ -72,7 +78,7 @@ def fit_emulator(z: Array, values: Array, *, weights: Array | None = None) -> Em
     for pattern in np.unique(known, axis=1).T:  # targets that the same points have go together
         places = np.flatnonzero((known == pattern[:, None]).all(axis=0))
         if pattern.any():
-            found = _fitted(features(z[pattern]), values[pattern][:, places], one[pattern], z.shape[1])
+            found = _fitted(features(z[pattern]), values[pattern][:, places], one[pattern], straight)
             coefficients[:, places], errors[places], explained[places] = found
     return Emulator(coefficients=coefficients, error_sd=errors, explained=explained)
 
@@ -91,7 +97,7 @@ def _fitted(design: Array, y: Array, weights: Array, straight: int) -> tuple[Arr
 
 def _penalty(terms: int, straight: int, size: float) -> Array:
     found = np.full(terms, size)
-    found[: 1 + straight] = STRAIGHT_SHRINKAGE
+    found[:straight] = STRAIGHT_SHRINKAGE
     found[0] = 0.0
     return found
 

@@ -153,36 +153,70 @@ def fit(
     InvalidInputError
         Where nothing is left to fit.
     """
-    plan, stage = plan or Plan(), stage or (lambda title: nullcontext())
-    targets = tuple(targets)
-    if not targets or not calibrated:
-        raise invalid("fit", must="given parameters and published numbers", got="none of one of them")
-    runner = executor or SerialExecutor()
-    work = _Work(calibrated, targets, parameters, plan, store, earlier, runner, engine, stage)
+    work = Work(
+        calibrated=calibrated,
+        targets=tuple(targets),
+        parameters=parameters,
+        plan=plan or Plan(),
+        store=store,
+        earlier=earlier,
+        executor=executor or SerialExecutor(),
+        engine=engine,
+        stage=stage or (lambda title: nullcontext()),
+    )
+    known = learn(work)
+    with work.stage("draws of the posterior") as on_done:
+        drawn = sample(known.likelihood, steps=work.plan.steps, seed=work.plan.seed + 1, on_done=on_done)
+    return _checked(name, work, known, drawn, left)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What points have taught: the likelihood, and the points with what they gave.
+
+    Attributes
+    ----------
+    z : array (N, K)
+        The last ones are those around the first posterior.
+    points_without : {target: number of points that do not give it}
+    """
+
+    likelihood: Likelihood
+    z: Array
+    values: list[Values]
+    points_without: Mapping[str, int]
+
+
+def learn(work: Work) -> Learnt:
+    """Return the likelihood that the points of a fit teach; what is kept of them is not run again."""
+    plan, calibrated = work.plan, work.calibrated
     first_z = prior_points(calibrated, plan.points, seed=plan.seed)
     first_z, first = work.points("points over the prior", "prior", first_z)
-    usable, without = _usable(targets, first, left)
     scatter = work.scatter("scatter at the middle of the prior", "scatter-prior", first_z[0])
-    likelihood = _likelihood(calibrated, usable, first_z, first, scatter, plan.patients)
-    with stage("draws of the first posterior") as on_done:
-        drawn = sample(likelihood, steps=plan.steps, seed=plan.seed, on_done=on_done)
-    if plan.second_points:
-        z = _z_of(drawn, calibrated)
-        second_z = posterior_points(calibrated, z, plan.second_points, seed=plan.seed + 1)
-        second_z, second = work.points("points around the first posterior", "second", second_z)
-        scatter = work.scatter("scatter at the mean of the first posterior", "scatter-second", second_z[0])
-        weights = np.append(_weights(first_z, z), np.ones(len(second_z)))
-        every_z, every = np.concatenate([first_z, second_z]), [*first, *second]
-        usable, without = _usable(targets, every, left)
-        likelihood = _likelihood(calibrated, usable, every_z, every, scatter, plan.patients, weights)
-        with stage("draws of the posterior") as on_done:
-            drawn = sample(likelihood, steps=plan.steps, seed=plan.seed + 1, on_done=on_done)
-    return _checked(name, plan, likelihood, drawn, parameters, without, targets, left, stage)
+    known = _learnt(work, first_z, first, scatter)
+    if not plan.second_points:
+        return known
+    with work.stage("draws of the first posterior") as on_done:
+        drawn = sample(known.likelihood, steps=plan.steps, seed=plan.seed, on_done=on_done)
+    z = _z_of(drawn, calibrated)
+    second_z = posterior_points(calibrated, z, plan.second_points, seed=plan.seed + 1)
+    second_z, second = work.points("points around the first posterior", "second", second_z)
+    scatter = work.scatter("scatter at the mean of the first posterior", "scatter-second", second_z[0])
+    weights = np.append(_weights(first_z, z), np.ones(len(second_z)))
+    return _learnt(work, np.concatenate([first_z, second_z]), [*first, *second], scatter, weights)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """Runs trials at points, and keeps what they give."""
+def _learnt(
+    work: Work, z: Array, values: list[Values], scatter: Values, weights: Array | None = None
+) -> Learnt:
+    usable, without = _usable(work.targets, values)
+    likelihood = _likelihood(work.calibrated, usable, z, values, scatter, work.plan.patients, weights)
+    return Learnt(likelihood=likelihood, z=z, values=values, points_without=without)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """Runs trials at points, and keeps what they give; see :func:`fit`."""
 
     calibrated: tuple[Calibrated, ...]
     targets: tuple[Target, ...]
@@ -194,18 +228,23 @@ class _Work:
     engine: str | None
     stage: Stage
 
+    def __post_init__(self) -> None:
+        if not self.targets or not self.calibrated:
+            raise invalid("fit", must="given parameters and published numbers", got="none of one of them")
+
     def points(self, title: str, name: str, z: Array) -> tuple[Array, list[Values]]:
         """Return the points, which an earlier fit may have placed otherwise, and what each gives, (N)."""
-        tasks = [self._task(f"{name}-{place:04d}", one) for place, one in enumerate(z)]
-        found = self._run(title, tasks)
+        tasks = [self.task(f"{name}-{place:04d}", one) for place, one in enumerate(z)]
+        found = self.run(title, tasks)
         return np.array([one[POINT] for one in found]), found
 
     def scatter(self, title: str, name: str, z: Array) -> Values:
         """Return what replicates of the published size give at a point."""
-        tasks = scatter_tasks(self._task(name, z), self.plan.replicates)
-        return joined(iter(self._run(title, tasks)))
+        tasks = scatter_tasks(self.task(name, z), self.plan.replicates)
+        return joined(iter(self.run(title, tasks)))
 
-    def _task(self, name: str, z: Array) -> Task:
+    def task(self, name: str, z: Array) -> Task:
+        """Return the trials at a point."""
         return Task(
             name=name,
             z=tuple(float(x) for x in z),
@@ -216,7 +255,8 @@ class _Work:
             patients=self.plan.patients,
         )
 
-    def _run(self, title: str, tasks: Sequence[Task]) -> list[Values]:
+    def run(self, title: str, tasks: Sequence[Task]) -> list[Values]:
+        """Return what tasks give; what is kept of them is not run again."""
         earlier = {task.name: _fitting(task, self._kept(self.earlier, task.name)) for task in tasks}
         found = {task.name: _whole(task, self._kept(self.store, task.name)) for task in tasks}
         before = {name: earlier[name] for name, values in found.items() if values is None}
@@ -261,9 +301,7 @@ def _rest(task: Task, before: Values) -> Task:
     return replace(task, targets=targets, z=tuple(before.get(POINT, task.z)))
 
 
-def _usable(
-    targets: Sequence[Target], points: Sequence[Values], left: Sequence[Left]
-) -> tuple[tuple[Target, ...], dict[str, int]]:
+def _usable(targets: Sequence[Target], points: Sequence[Values]) -> tuple[tuple[Target, ...], dict[str, int]]:
     """Return the targets that enough points give, and at how many each of the others and these is missing."""
     values = columns(points, [one.name for one in targets])
     missing = (~np.isfinite(values)).sum(axis=0)
@@ -316,27 +354,17 @@ def _weights(points: Array, draws: Array) -> Array:
     return np.maximum(np.exp(-0.5 * np.maximum(squared / size - 1.0, 0.0)), LEAST_WEIGHT)
 
 
-def _checked(
-    name: str,
-    plan: Plan,
-    likelihood: Likelihood,
-    drawn: Drawn,
-    parameters: ParameterSet,
-    without: Mapping[str, int],
-    targets: Sequence[Target],
-    left: Sequence[Left],
-    stage: Stage,
-) -> Fit:
-    calibrated = likelihood.calibrated
+def _checked(name: str, work: Work, known: Learnt, drawn: Drawn, left: Sequence[Left]) -> Fit:
+    plan, stage, likelihood, calibrated = work.plan, work.stage, known.likelihood, work.calibrated
     flat = drawn.draws.reshape(-1, likelihood.size)
     with stage("profiles") as on_done:
         found_profiles = profiles(likelihood, best(likelihood, flat.mean(axis=0)), on_done=on_done)
     with stage("known truths found again") as on_done:
         recovered = recovery(likelihood, count=plan.recoveries, seed=plan.seed, on_done=on_done)
     names = [one.name for one in calibrated]
-    gone = [one for one in targets if one.name not in {kept.name for kept in likelihood.targets}]
+    gone = [one for one in work.targets if one.name not in {kept.name for kept in likelihood.targets}]
     return Fit(
-        posterior=_posterior(name, plan, likelihood, drawn, recovered, parameters),
+        posterior=_posterior(name, plan, likelihood, drawn, recovered, work.parameters),
         plan=plan,
         likelihood=likelihood,
         drawn=drawn,
@@ -345,7 +373,7 @@ def _checked(
         profiles=found_profiles,
         combinations=combinations(names, _z_of(drawn, calibrated)),
         left=(*left, *(Left(name=one.name, reason="too few virtual trials have it") for one in gone)),
-        points_without=without,
+        points_without=known.points_without,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -105,10 +105,18 @@ class Likelihood:
 
     def log_likelihood(self, points: Array) -> Array:
         """Return the logarithm of the likelihood at points (W, K + 2)."""
+        return self.by_study(points).sum(axis=1)
+
+    def by_study(self, points: Array) -> Array:
+        """Return the logarithm of the likelihood of every study (``blocks``) at points, (W, B)."""
         z, log_sds = self._split(points)
         white = self.whitening @ self.observed - features(z) @ self.white_coefficients
         variances = np.exp(2.0 * log_sds)
-        return np.sum([_of_block(one, white[:, one.places], variances) for one in self.blocks], axis=0)
+        return np.stack([_of_block(one, white[:, one.places], variances) for one in self.blocks], axis=1)
+
+    def without(self, study: int) -> Likelihood:
+        """Return the likelihood of all other studies."""
+        return replace(self, blocks=tuple(one for at, one in enumerate(self.blocks) if at != study))
 
     def log_posterior(self, points: Array) -> Array:
         """Return both together at points (W, K + 2), up to a constant."""
