@@ -111,6 +111,8 @@ class Fit:
     combinations: tuple[Combination, ...]
     left: tuple[Left, ...]
     points_without: Mapping[str, int]
+    learnt: Learnt
+    work: Work
 
 
 def fit(
@@ -374,6 +376,8 @@ def _checked(name: str, work: Work, known: Learnt, drawn: Drawn, left: Sequence[
         combinations=combinations(names, _z_of(drawn, calibrated)),
         left=(*left, *(Left(name=one.name, reason="too few virtual trials have it") for one in gone)),
         points_without=known.points_without,
+        learnt=known,
+        work=work,
     )
 
 

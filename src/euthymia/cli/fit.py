@@ -16,10 +16,11 @@ from euthymia.errors import invalid, unknown
 if TYPE_CHECKING:
     from euthymia.calibration.fit import Fit
     from euthymia.calibration.targets import Target
+    from euthymia.files.fit_folder import FitFolder
     from euthymia.model.parameters import ParameterSet
     from euthymia.population.posterior import Calibrated
 
-SCHEMA = "euthymia.fit/1"
+SCHEMA, RIVALS_SCHEMA = "euthymia.fit/1", "euthymia.rivals-calibrated/1"
 
 
 def fit(
@@ -72,6 +73,15 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    rival: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rival",
+            metavar="NAME|all",
+            help="Calibrate this mechanism too, and compare; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     seed: options.Seed = 1,
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
@@ -107,6 +117,7 @@ def fit(
     chosen = options.chosen_set("composed", overrides, mechanisms=mechanism)
     calibrated = _free(free or (), chosen)
     targets = (*_targets(trial or ()), *_added(add or ()))
+    rivals = _rivals(rival or (), mechanism or ())
     plan = Plan(
         points=points,
         second_points=second,
@@ -137,10 +148,13 @@ def fit(
     written = folder.write("posterior.json", posterior_json(found.posterior))
     document = {"schema": SCHEMA, "command": list(context.obj), "seed": seed, **fit_json(found)}
     folder.write("fit.json", document)
+    standings = _compared(rivals, found, folder)
     if json:
         print(json_module.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
     else:
         print_fit(found)
+        if standings:
+            print_rivals(standings)
     if report is not None:
         from euthymia.cli.fit_report import fit_report
         from euthymia.files.writing import write_whole
@@ -149,6 +163,64 @@ def fit(
         write_whole(report, lambda target: target.write_text(html, encoding="utf-8"))
         show.note(f"Wrote {report}", is_quiet=quiet)
     show.note(f"Wrote {written}", is_quiet=quiet)
+
+
+def _rivals(names: Sequence[str], mechanisms: Sequence[str]) -> list[str]:
+    """Return the mechanisms that are compared with the model itself."""
+    from euthymia.model.mechanisms import DEFAULT_MECHANISM, find_mechanism
+    from euthymia.model.mechanisms import mechanisms as every
+
+    if names and mechanisms:
+        raise invalid("--rival", must="given without '--mechanism'", got="both")
+    wanted = every() if "all" in names else [find_mechanism(name).name for name in names]
+    return [name for name in dict.fromkeys(wanted) if name != DEFAULT_MECHANISM]
+
+
+def _compared(names: Sequence[str], found: Fit, folder: FitFolder) -> list[dict[str, Any]]:
+    """Return how mechanisms stand after the same calibration, the best first, and keep it."""
+    if not names:
+        return []
+    from euthymia.calibration.rivals import compare, standings
+
+    compared = compare(names, found.learnt, found.work)
+    rows = standings(compared, seed=found.plan.seed)
+    document = {
+        "schema": RIVALS_SCHEMA,
+        "posterior": found.posterior.name,
+        "posterior_digest": found.posterior.digest,
+        "studies": ["+".join(trials) for trials in compared[0].studies],
+        "standings": rows,
+        "predicted": {one.mechanism: [round(float(x), 4) for x in one.predicted] for one in compared},
+        "fitted": {one.mechanism: [round(float(x), 4) for x in one.fitted] for one in compared},
+        "center": {one.mechanism: dict(one.center) for one in compared},
+    }
+    folder.write("rivals.json", document)
+    return rows
+
+
+RIVAL_HEADS = ("mechanism", "predicts studies left out", "behind the best", "weight", "falls behind in")
+
+
+def print_rivals(rows: Sequence[dict[str, Any]]) -> None:
+    """Print how mechanisms stand after the same calibration."""
+    show.table(RIVAL_HEADS, [rival_row(row) for row in rows], right=(1, 2, 3))
+    print(NO_PROBABILITIES)
+
+
+NO_PROBABILITIES = (
+    "Logarithms of the density that each gives to studies when they are left out of its fit. What lies "
+    "within two standard errors is not told apart by these data. Weights say how well mechanisms predict "
+    "together; they are no probabilities of truth."
+)
+
+
+def rival_row(row: dict[str, Any]) -> list[str]:
+    """Return how one mechanism stands, as a table has it."""
+    if not row["differs"]:
+        return [row["mechanism"], f"{row['score']:.1f}", "same course", f"{row['weight']:.2f}", ""]
+    behind = f"{row['behind']:.1f} ± {row['behind_sd']:.1f}" if row["behind"] else "best"
+    worst = ", ".join(f"{name} ({gap:.1f})" for name, gap in row["worst"])
+    return [row["mechanism"], f"{row['score']:.1f}", behind, f"{row['weight']:.2f}", worst]
 
 
 @contextmanager
