@@ -18,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euthymia.calibration.likelihood import STUDY_EFFECTS, loadings_of
-from euthymia.calibration.scoring import NAN, Coverage, Forecast, Score, Scored, forecast_of, score_of
+from euthymia.calibration.scoring import (
+    INTERVAL,
+    NAN,
+    Coverage,
+    Forecast,
+    Score,
+    Scored,
+    forecast_of,
+    score_of,
+)
 from euthymia.calibration.targets import LIKE_SHARES, SPREADS, TRANSFORMS, Target
 from euthymia.errors import invalid
 from euthymia.evidence.records import OutcomeRow, Role
@@ -420,7 +429,7 @@ def scored(rows: Sequence[Judged], *, is_among_studies: bool) -> list[Scored]:
 def baselines(rows: Sequence[Judged]) -> tuple[tuple[str, float], ...]:
     """Return the two forecasts of MADRS contrasts that a model must beat.
 
-    Always -7 points; and the mean of the contrasts of rows to calibrate with.
+    A fixed number of points; and the mean of the contrasts of rows to calibrate with.
     """
     fitted = [
         one.observed
@@ -429,7 +438,7 @@ def baselines(rows: Sequence[Judged]) -> tuple[tuple[str, float], ...]:
     ]
     pooled = (("mean of the contrasts fitted", float(np.mean(fitted))),) if fitted else ()
     fixed = scoring_rules()["baseline"]["fixed_points"]
-    return ((f"always {fixed:g} points", fixed), *pooled)
+    return (("a fixed contrast of the usual size", fixed), *pooled)
 
 
 def score_rows(
@@ -467,7 +476,7 @@ def adequacy(score: Score) -> tuple[Criterion, ...]:
     low, high = aims["coverage_low"], aims["coverage_high"]
     found = [
         _covered("contrasts inside the interval of 90 %", score.contrasts, low, high),
-        _covered("primary contrasts inside, one a trial", score.primary, low, high),
+        _near("primary contrasts inside, one a trial", score.primary),
         _at_most("error of MADRS contrasts", score.points_error, aims["points"], "points"),
         _at_most("error of rates", score.rates_error, aims["rates"], "percentage points"),
     ]
@@ -487,6 +496,18 @@ def _covered(name: str, one: Coverage, low: float, high: float) -> Criterion:
     text = "–" if not one.total else f"{one.inside} of {one.total}, {100.0 * one.share:.0f} %"
     verdict = _word(low <= one.share <= high) if one.total else "unknown"
     return Criterion(name=name, aim=f"{100 * low:.0f} to {100 * high:.0f} %", value=text, verdict=verdict)
+
+
+def _near(name: str, one: Coverage) -> Criterion:
+    """Return whether a coverage of few numbers may be that of the interval."""
+    nominal = INTERVAL[1] - INTERVAL[0]
+    text = f"{one.inside} of {one.total}, {100.0 * one.low:.0f} to {100.0 * one.high:.0f} %"
+    return Criterion(
+        name=name,
+        aim=f"{100 * nominal:.0f} % within its binomial interval",
+        value=text if one.total else "–",
+        verdict=_word(one.low <= nominal <= one.high) if one.total else "unknown",
+    )
 
 
 def _at_most(name: str, value: float, aim: float, unit: str) -> Criterion:

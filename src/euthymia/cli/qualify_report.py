@@ -36,13 +36,12 @@ TABLES = {
 }
 ROW_HEADS = ("row", "what", "measure", "published", "forecast (90 %)", "with study effects", "verdict")
 SCORE_HEADS = (
-    "of",
-    "contrasts inside",
-    "95 % interval",
-    "primary inside",
-    "MADRS error (points)",
-    "rates' error (pp)",
-    "SDs within 20 %",
+    "group",
+    "contrasts inside (95 %)",
+    "primary inside (95 %)",
+    "MADRS error",
+    "rates' error",
+    "SDs met",
     "skill, 24 h",
     "skill, all",
 )
@@ -84,7 +83,7 @@ def qualification_report(found: Qualification, *, command: Sequence[str]) -> str
             _adequacy_section(found),
             Section(title="What this cannot say", points=LIMITS),
         ],
-        sources=known_sources([one.source for one in found.rows if one.state != "not comparable"]),
+        sources=known_sources([*found.sources, *(one.source for one in found.rows)]),
         footer=footer(found.made, command, seed=found.made["seed"], parameters=found.made["parameters"]),
         library=library(),
         warnings=found.cautions,
@@ -272,7 +271,7 @@ def _score_section(found: Qualification) -> Section:
     kept, fitted = found.of_role(VALIDATE), found.of_role(CALIBRATE)
     named = [
         ("all kept to validate", kept),
-        *((f"new {name}" if name != "real world" else name, rows) for name, rows in found.groups().items()),
+        *found.groups().items(),
         ("may be fitted", fitted),
     ]
     ways = [("", False)]
@@ -321,33 +320,41 @@ def _covered(name: str, one: Coverage) -> Covered | None:
 def _skill_note(found: Qualification) -> str:
     from euthymia.calibration.validation import baselines
 
-    said = "; ".join(f"'{name}' ({value:.1f} points)" for name, value in baselines(found.rows))
+    said = " and of ".join(f"'{name}' ({value:.2f})" for name, value in baselines(found.rows))
     return (
-        f"Skill: 1 less the ratio of errors of MADRS contrasts to those of {said}; above 0 is better. Where "
-        "contrasts may be fitted, their own mean is the second baseline."
+        "Errors: mean absolute, of MADRS contrasts in points, of rates in percentage points; how many in "
+        "brackets. SDs met: within 20 %. Skill: 1 less the ratio of errors of MADRS contrasts to those of "
+        f"{said}, in this order; above 0 is better."
     )
 
 
 def score_cells(name: str, score: Score, first: Score) -> list[str]:
     """Return the cells of a line of scores; ``first`` has the skills of the first day."""
-    one = score.contrasts
-    interval = f"{100 * one.low:.0f} to {100 * one.high:.0f} %" if one.total else "–"
     return [
         name,
-        _of(one),
-        interval,
-        _of(score.primary),
-        f"{score.points_error:.1f} (n {score.points_total})" if score.points_total else "–",
-        f"{score.rates_error:.1f} (n {score.rates_total})" if score.rates_total else "–",
-        f"{score.sds_close} of {score.sds_total}" if score.sds_total else "–",
+        _covered_text(score.contrasts),
+        _covered_text(score.primary),
+        f"{score.points_error:.1f} ({score.points_total})" if score.points_total else "–",
+        f"{score.rates_error:.1f} ({score.rates_total})" if score.rates_total else "–",
+        _of_sds(score),
         _skills(first),
         _skills(score),
     ]
 
 
+def _covered_text(one: Coverage) -> str:
+    interval = f" ({100 * one.low:.0f} to {100 * one.high:.0f} %)" if one.total else ""
+    return f"{_of(one)}{interval}"
+
+
+def _of_sds(score: Score) -> str:
+    return f"{score.sds_close} of {score.sds_total}" if score.sds_total else "–"
+
+
 def _skills(score: Score) -> str:
     known = [one for one in score.skills if np.isfinite(one.skill)]
-    return " / ".join(f"{one.skill:+.2f}" for one in known) or "–"
+    told = " / ".join(f"{one.skill:+.2f}" for one in known)
+    return f"{told} ({known[0].total})" if known else "–"
 
 
 def _pit_section(found: Qualification) -> Section:
