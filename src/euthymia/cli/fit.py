@@ -188,6 +188,7 @@ def _compared(names: Sequence[str], found: Fit, folder: FitFolder) -> list[dict[
         "schema": RIVALS_SCHEMA,
         "posterior": found.posterior.name,
         "posterior_digest": found.posterior.digest,
+        "seed": found.plan.seed,
         "studies": ["+".join(trials) for trials in compared[0].studies],
         "standings": rows,
         "predicted": {one.mechanism: [round(float(x), 4) for x in one.predicted] for one in compared},

@@ -53,6 +53,18 @@ def rivals(
     facts: Annotated[
         bool, typer.Option("--facts", help="Published facts by each mechanism instead of a regimen.")
     ] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="How they stand after the same fit to published trials.")
+    ] = False,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="With --calibrated: rivals.json of a fit of one's own.",
+            show_default=False,
+        ),
+    ] = None,
     mechanism: options.Mechanism = None,
     weight_kg: options.WeightKg = 70.0,
     parameters: options.Parameters = "composed",
@@ -69,6 +81,17 @@ def rivals(
     from euthymia.model.mechanisms import find_mechanism, mechanisms
     from euthymia.population.rivals import check_several
 
+    if calibrated or earlier is not None:
+        from euthymia.cli.rivals_calibrated import load_calibrated, show_calibrated
+
+        if regimen is not None or ensemble or facts or mechanism or not calibrated:
+            message = "'--calibrated' stands alone, or with '--from', '--report', '--json' and '--quiet'."
+            raise InvalidInputError(message)
+        if report is not None:
+            check_writable(report)
+        found = load_calibrated(earlier)
+        show_calibrated(found, command=context.obj, report=report, is_json=json, is_quiet=quiet)
+        return
     _check_asked(context, regimen, has_ensemble=ensemble, has_facts=facts, has_report=report is not None)
     names = [find_mechanism(name).name for name in dict.fromkeys(mechanism or mechanisms())]
     if ensemble or facts:
