@@ -73,5 +73,5 @@ def whole_covariance(likelihood: Likelihood, scatter: Array) -> Array:
 def answer(slopes: Array, observed: Array, covariance: Array) -> tuple[Array, Array]:
     """Return mean and covariance of the posterior under a standard normal prior, in closed form."""
     weight = np.linalg.inv(covariance)
-    found = np.linalg.inv(np.eye(len(slopes)) + slopes @ weight @ slopes.T)
+    found = np.asarray(np.linalg.inv(np.eye(len(slopes)) + slopes @ weight @ slopes.T), np.float64)
     return found @ slopes @ weight @ observed, found

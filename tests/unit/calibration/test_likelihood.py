@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,9 @@ def test_log_density_is_that_of_the_covariance_written_out(whole):
     points = np.random.default_rng(4).normal(size=(5, likelihood.size))
     found = likelihood.log_likelihood(points)
     for point, value in zip(points, found, strict=True):
-        covariance = _written_out(likelihood, scatter, slope, np.exp(point[SIZE:]))
+        covariance: Any = _written_out(likelihood, scatter, slope, np.exp(point[SIZE:]))
         mean = features(point[None, :SIZE])[0] @ likelihood.emulator.coefficients
-        expected = multivariate_normal(mean, covariance).logpdf(likelihood.observed)
+        expected = multivariate_normal.logpdf(likelihood.observed, mean, covariance)
         assert value == pytest.approx(expected, rel=1e-10)
         np.testing.assert_allclose(likelihood.covariance(np.exp(point[SIZE:])), covariance, atol=1e-10)
 
@@ -94,7 +95,7 @@ def test_prior_is_normal_and_half_normal_in_the_sds_between_studies(whole):
     expected = norm.logpdf(points[:, :SIZE]).sum(axis=1)
     for place, name in enumerate(STUDY_EFFECTS):
         sd = np.exp(points[:, SIZE + place])
-        expected += halfnorm(scale=rules()["study"][name]).logpdf(sd) + np.log(sd)  # d sd / d log sd
+        expected += halfnorm.logpdf(sd, scale=rules()["study"][name]) + np.log(sd)  # d sd / d log sd
     found = likelihood.log_prior(points)
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-12)
 

@@ -1,4 +1,4 @@
-"""How numbers of a trial scatter: hand-made covariances, gaps, nothing between studies, tasks that cover all."""
+"""How numbers of a trial scatter: hand-made cases, gaps, none between studies, tasks that cover all."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_numbers_kept_to_validate_are_not_looked_at(monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("chosen_anew")
 def test_a_row_to_validate_that_slips_through_the_door_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(targets, "fitting_rows", tuple)
-    with pytest.raises(InvalidInputError, match="'role' must be one of .*calibrate.* Got validate in row"):
+    with pytest.raises(InvalidInputError, match=r"'role' must be one of .*calibrate.* Got validate in row"):
         targets.load_targets()
 
 
