@@ -54,7 +54,7 @@ def test_errors_at_left_out_points_are_those_of_refits(has_weights: bool):
     y = rng.normal(size=(30, 2)) + z[:, :1]
     weights = rng.uniform(0.02, 1.0, 30) if has_weights else np.ones(30)
     design = features(z)
-    penalty = emulator._penalty(design.shape[1], 2, 0.7)
+    penalty = emulator._penalty(design.shape[1], 3, 0.7)
     _, missed = emulator._ridge(design, y, weights, penalty)
     for place in range(30):
         kept = np.arange(30) != place
@@ -69,7 +69,7 @@ def test_the_error_is_the_weighted_root_mean_square_of_what_left_out_points_miss
     found = fit_emulator(z, y, weights=weights)
     losses = []
     for size in emulator.SHRINKAGES:
-        _, missed = emulator._ridge(features(z), y, weights, emulator._penalty(6, 2, size))
+        _, missed = emulator._ridge(features(z), y, weights, emulator._penalty(6, 3, size))
         losses.append(np.sqrt(np.average(missed[:, 0] ** 2, weights=weights)))
     assert found.error_sd[0] == pytest.approx(min(losses), rel=1e-12)
     assert found.error_sd[0] == pytest.approx(0.3, rel=0.3)
@@ -91,6 +91,17 @@ def test_curved_terms_that_are_noise_are_shrunk():
     curved = slice(7, None)
     assert np.abs(found.coefficients[curved]).max() < 0.1 * np.abs(free[curved]).max()
     assert found.coefficients[1, 0] == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_difference_that_is_the_same_everywhere_needs_few_points():
+    """Straight terms are shrunk as curved ones, the mean is not."""
+    rng = np.random.default_rng(RNG_SEED)
+    z, noise = rng.normal(size=(24, 8)), 0.1 * rng.normal(size=(24, 1))
+    found, usual = (fit_emulator(z, -1.5 + noise, is_difference=one) for one in (True, False))
+    new = rng.normal(size=(500, 8))
+    miss, usual_miss = (np.sqrt(np.mean((one(new) + 1.5) ** 2)) for one in (found, usual))
+    assert miss < 0.04
+    assert miss < 0.5 * usual_miss
 
 
 def test_points_without_a_value_count_for_the_others():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,12 +54,11 @@ def _study_of(targets: tuple[Target, ...]) -> list[int]:
 
 
 def _written_out(
-    likelihood: Likelihood, scatter: np.ndarray, slope: np.ndarray, sds: np.ndarray
+    likelihood: Likelihood, scatter: np.ndarray, loads: Sequence[tuple[float, float]], sds: np.ndarray
 ) -> np.ndarray:
     """The covariance element by element: what the description says, with none of the code."""
     targets, study = likelihood.targets, _study_of(likelihood.targets)
     found = np.zeros_like(scatter)
-    loads = [loadings_of(one, x) for one, x in zip(targets, slope, strict=True)]
     for i, one in enumerate(targets):
         for j in range(len(targets)):
             if study[i] != study[j]:
@@ -73,13 +73,24 @@ def _written_out(
 def test_log_density_is_that_of_the_covariance_written_out(whole):
     likelihood, scatter, slope = whole
     points = np.random.default_rng(4).normal(size=(5, likelihood.size))
+    loads = [loadings_of(one, x) for one, x in zip(likelihood.targets, slope, strict=True)]
     found = likelihood.log_likelihood(points)
     for point, value in zip(points, found, strict=True):
-        covariance: Any = _written_out(likelihood, scatter, slope, np.exp(point[SIZE:]))
+        covariance: Any = _written_out(likelihood, scatter, loads, np.exp(point[SIZE:]))
         mean = features(point[None, :SIZE])[0] @ likelihood.emulator.coefficients
         expected = multivariate_normal.logpdf(likelihood.observed, mean, covariance)
         assert value == pytest.approx(expected, rel=1e-10)
         np.testing.assert_allclose(likelihood.covariance(np.exp(point[SIZE:])), covariance, atol=1e-10)
+
+
+def test_studies_stand_by_themselves(whole):
+    likelihood, _, _ = whole
+    points = np.random.default_rng(4).normal(size=(3, likelihood.size)) * 0.5
+    parts = likelihood.by_study(points)
+    assert parts.shape == (3, len(likelihood.blocks))
+    np.testing.assert_allclose(parts.sum(axis=1), likelihood.log_likelihood(points), rtol=1e-12)
+    others = likelihood.without(2).log_likelihood(points)
+    np.testing.assert_allclose(others, np.delete(parts, 2, axis=1).sum(axis=1), rtol=1e-12)
 
 
 def test_each_row_of_points_is_judged_by_itself(whole):
