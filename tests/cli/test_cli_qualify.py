@@ -12,12 +12,13 @@ import pytest
 from tests.cli.commands import Command, check_schema, check_stands_alone
 
 from euthymia.calibration import verification
-from euthymia.calibration.validation import judge
+from euthymia.calibration.validation import judge, judge_gaps
 from euthymia.calibration.verification import Check
-from euthymia.cli import qualify
-from euthymia.cli.qualify import Qualification, document_of, joined
+from euthymia.cli import qualify_runs
 from euthymia.cli.qualify_card import model_card
+from euthymia.cli.qualify_found import Qualification, document_of
 from euthymia.cli.qualify_report import qualification_report
+from euthymia.cli.qualify_runs import joined
 from euthymia.evidence import fact_compare, select
 from euthymia.evidence.studies import load_outcome_rows
 from euthymia.population.posterior import Posterior, calibrated_parameters, posterior_json
@@ -102,6 +103,7 @@ def qualification(frozen: str = "") -> Qualification:
         )
         for row in load_outcome_rows()
     }
+    rows = judge(runs, values, posterior=posterior(), rows=invented)
     made = {
         "version": "0.1.0",
         "seed": 1,
@@ -120,7 +122,8 @@ def qualification(frozen: str = "") -> Qualification:
         posterior=posterior(),
         checks=(Check(of="code", claim="one is one", against="itself", value=0.0, tolerance=0.0, unit="1"),),
         facts={},
-        rows=judge(runs, values, posterior=posterior(), rows=invented),
+        rows=rows,
+        gaps=judge_gaps(runs, values, rows, posterior=posterior()),
         cautions=(),
         sources=(),
     )
@@ -191,6 +194,11 @@ def test_closed_numbers_are_nowhere(command: Command, monkeypatch: pytest.Monkey
         assert row["forecast"]["pit"] is None
     assert all(one["pits"] == [] for one in document["scores"] if one["of"].startswith("validate"))
     assert {one["verdict"] for one in document["adequacy"]} == {"unknown"}
+    gaps = {one["label"]: one for case in document["hard_cases"] for one in case["differences"]}
+    shut = gaps["ketamine less saline, mean MADRS, day 1"]
+    assert (shut["verdict"], shut["observed"], shut["forecast"]["pit"]) == ("closed", None, None)
+    weekly = gaps["three less two infusions a week, contrast to saline, day 14"]
+    assert (weekly["verdict"], weekly["observed"]) == ("inside", 0.0)
 
 
 def test_everything_opens_with_the_frozen_posterior(monkeypatch: pytest.MonkeyPatch):
@@ -301,5 +309,5 @@ def test_batches_are_joined_in_order_of_their_replicates():
 
 def test_what_is_not_of_the_frozen_posterior_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(select, "frozen_posterior", lambda: "f" * 64)
-    said = qualify._cautions(posterior(), {"posterior_digest": "a"}, "f" * 64)
+    said = qualify_runs._cautions(posterior(), {"posterior_digest": "a"}, "f" * 64)
     assert "chosen after they were opened" in said[0]

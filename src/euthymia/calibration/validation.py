@@ -12,12 +12,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from math import asin, pi
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from euthymia.calibration.likelihood import STUDY_EFFECTS, loadings_of
 from euthymia.calibration.scoring import (
     INTERVAL,
     NAN,
@@ -28,13 +27,20 @@ from euthymia.calibration.scoring import (
     forecast_of,
     score_of,
 )
-from euthymia.calibration.targets import LIKE_SHARES, SPREADS, TRANSFORMS, Target
+from euthymia.calibration.study_effects import (
+    Values,
+    name_of,
+    share_slopes,
+    study_effects,
+    study_sds,
+    with_study_effects,
+)
+from euthymia.calibration.targets import LIKE_SHARES, SPREADS
 from euthymia.errors import invalid
 from euthymia.evidence.records import OutcomeRow, Role
 from euthymia.evidence.select import is_open
 from euthymia.evidence.studies import load_outcome_rows
 from euthymia.population.posterior import Posterior
-from euthymia.streams import normals
 from euthymia.tables import read_table, read_text
 from euthymia.trials.published import ReplicationRow
 from euthymia.trials.replication import CLOSED, observed_of
@@ -42,8 +48,6 @@ from euthymia.trials.replication_all import bundles
 from euthymia.trials.replication_runs import QUANTITIES, ReplicationRun, load_replication
 
 Array = NDArray[np.float64]
-Values = Mapping[str, Sequence[float]]
-STREAM = "study effect"
 DAY_H = 24.0
 OPEN, SHUT, NOT_COMPARABLE = "open", "closed", "not comparable"
 
@@ -106,6 +110,33 @@ class Judged:
         return "inside" if forecast.holds(self.observed) else "outside"
 
 
+class Gap(NamedTuple):
+    """Two numbers of which one is taken from the other, replicate by replicate."""
+
+    label: str
+    of: str
+    less: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedGap:
+    """A difference of two published numbers beside its forecasts; fields as in `Judged`."""
+
+    gap: Gap
+    state: str
+    observed: float
+    alone: Forecast
+    among_studies: Forecast | None
+
+    @property
+    def verdict(self) -> str:
+        """``inside``, ``outside``, or the state."""
+        forecast = self.alone if self.among_studies is None else self.among_studies
+        if self.state != OPEN:
+            return self.state
+        return "inside" if forecast.holds(self.observed) else "outside"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HardCase:
     """A question that models of this kind fail, and the parts of rows that answer it."""
@@ -114,6 +145,7 @@ class HardCase:
     asks: str
     rows: tuple[str, ...]
     trials: tuple[str, ...]
+    gaps: tuple[Gap, ...]
 
     def picks(self, one: Judged) -> bool:
         """Tell whether a part of a row belongs to the case."""
@@ -142,14 +174,10 @@ def hard_cases() -> tuple[HardCase, ...]:
             asks=one["asks"],
             rows=tuple(one.get("rows", ())),
             trials=tuple(one.get("trials", ())),
+            gaps=tuple(Gap(**gap) for gap in one.get("differences", ())),
         )
         for one in found
     )
-
-
-def name_of(run: ReplicationRun) -> str:
-    """Return row and part."""
-    return f"{run.row_id}{run.part}"
 
 
 def kind_of(run: ReplicationRun) -> str:
@@ -163,113 +191,6 @@ def kind_of(run: ReplicationRun) -> str:
     if run.quantity in SPREADS:
         return "SD"
     return "contrast" if run.reference else "other"
-
-
-# --- effects of studies --------------------------------------------------------------------------
-
-
-def study_sds(posterior: Posterior, replicates: int, *, seed: int) -> Array | None:
-    """Return the SDs between studies of the draw that each replicate takes, (R, 2) points.
-
-    None where the posterior does not say. Of a posterior mean, root mean squares of all draws.
-    """
-    known = posterior.diagnostics.get("study_sd_points")
-    if not known:
-        return None
-    draws = np.array([known[name]["draws"] for name in STUDY_EFFECTS], float).T
-    if len(draws) != len(posterior.flat):
-        return np.tile(np.sqrt((draws**2).mean(axis=0)), (replicates, 1))
-    places = [posterior.draw_of_replicate(place, seed=seed) for place in range(replicates)]
-    return draws[places]
-
-
-def study_effects(trials: Sequence[str], sds: Array, *, seed: int) -> Array:
-    """Return effects of one study, (R, 2) points: on all of its arms, and on its active arms alone.
-
-    Parameters
-    ----------
-    trials : sequence of str
-        Protocols that are read together; they key the draws.
-    sds : array (R, 2)
-    """
-    numbers = np.arange(1, len(sds) + 1)  # a replicate is to a study what a patient is to a trial
-    drawn = [
-        normals(seed=seed, purpose=STREAM, field=f"{name} {'+'.join(trials)}", patients=numbers)
-        for name in STUDY_EFFECTS
-    ]
-    return sds * np.stack(drawn, axis=1)
-
-
-def with_study_effects(values: Array, run: ReplicationRun, effects: Array, *, slope: float) -> Array:
-    """Return replicates of a number with effects of their studies added, (R,).
-
-    Means move with both effects in active arms and with the first in control arms, contrasts with the second;
-    shares follow by a slope on the scale on which they are fitted; SDs and times to relapse stay.
-
-    Parameters
-    ----------
-    values : array (R,)
-    effects : array (R, 2)
-        Points.
-    slope : float
-        Of a share by the mean change of its arm, per point; see ``share_slopes``.
-    """
-    loadings = np.array(loadings_of(_target(run), slope))
-    if not loadings.any():
-        return values
-    moved = effects @ loadings
-    if run.quantity not in LIKE_SHARES:
-        return values + moved
-    wide = np.array([asin(np.sqrt(min(max(one, 0.0), 1.0))) if np.isfinite(one) else NAN for one in values])
-    return np.sin(np.clip(wide + moved, 0.0, 0.5 * pi)) ** 2
-
-
-def _target(run: ReplicationRun) -> Target:
-    """Return a run as loadings take it: without an observed number."""
-    return Target(name=name_of(run), trials=run.protocols, run=run, role="", observed=NAN)
-
-
-def share_slopes(runs: Sequence[ReplicationRun], values: Values) -> dict[str, float]:
-    """Return how each share follows the mean change of its arm over replicates, by name, per point.
-
-    A share whose arm has no mean among the rows takes the median slope of those that have. Differences of
-    shares take the median on the scale of shares. Without any pair there is no slope, and no entry.
-    """
-    means = {_arm_key(run): run for run in runs if run.quantity in ("mean_change", "mean_score")}
-    fitted, plain = dict[str, float](), []
-    for run in runs:
-        mean = means.get(_arm_key(run))
-        if run.quantity not in LIKE_SHARES or mean is None or run.among:
-            continue
-        shares = np.asarray(values.get(name_of(run), ()), float)
-        points = np.asarray(values.get(name_of(mean), ()), float)
-        wide = np.array([TRANSFORMS[run.quantity](one) if np.isfinite(one) else NAN for one in shares])
-        slope = _slope(points, wide)
-        if np.isfinite(slope):
-            fitted[name_of(run)] = slope
-            plain.append(_slope(points, shares))
-    if not fitted:
-        return {}
-    usual, usual_plain = float(np.median(list(fitted.values()))), float(np.median(plain))
-    rest = {name_of(run): usual for run in runs if run.quantity in LIKE_SHARES}
-    gaps = {name_of(run): usual_plain for run in runs if run.quantity == "contrast_share"}
-    return {**rest, **gaps, **fitted}
-
-
-def _arm_key(run: ReplicationRun) -> tuple[object, ...]:
-    return (run.protocols, run.arms, run.scale, run.times_h[-1:], run.since_h, run.among)
-
-
-def _slope(points: Array, wide: Array) -> float:
-    """Return the least-squares slope over replicates that have both; NaN without spread."""
-    if points.shape != wide.shape:
-        return NAN
-    is_known = np.isfinite(points) & np.isfinite(wide)
-    x, y = points[is_known], wide[is_known]
-    if len(x) < 20 or not np.ptp(x) > 0.0:
-        return NAN
-    x = x - x.mean()
-    return float((x * y).sum() / (x * x).sum())
 
 
 # --- rows beside forecasts -----------------------------------------------------------------------
@@ -311,6 +232,48 @@ def judge(
             )
         )
     return tuple(_with_state(one) for one in found)
+
+
+def judge_gaps(
+    runs: Sequence[ReplicationRun],
+    values: Values,
+    judged: Sequence[Judged],
+    *,
+    posterior: Posterior | None = None,
+    seed: int = 1,
+) -> tuple[JudgedGap, ...]:
+    """Return the differences that hard cases ask for, of those whose replicates are at hand.
+
+    Parameters
+    ----------
+    runs, values, posterior, seed
+        As for `judge`.
+    judged : sequence of Judged
+        What that gave: a difference is open where both of its numbers are.
+    """
+    known, moved = {one.name: one for one in judged}, _moved(runs, values, posterior, seed)
+    found = []
+    for gap in (gap for case in hard_cases() for gap in case.gaps):
+        if not {gap.of, gap.less} <= known.keys() & set(values):
+            continue
+        observed = known[gap.of].observed - known[gap.less].observed  # NaN where either is closed
+        states = {known[gap.of].state, known[gap.less].state}
+        found.append(
+            JudgedGap(
+                gap=gap,
+                state=next((one for one in (NOT_COMPARABLE, SHUT) if one in states), OPEN),
+                observed=observed,
+                alone=forecast_of(_less(values, gap), observed),
+                among_studies=forecast_of(_less(moved, gap), observed)
+                if {gap.of, gap.less} <= moved.keys()
+                else None,
+            )
+        )
+    return tuple(found)
+
+
+def _less(values: Mapping[str, Sequence[float] | Array], gap: Gap) -> Array:
+    return np.asarray(values[gap.of], float) - np.asarray(values[gap.less], float)
 
 
 def _moved(

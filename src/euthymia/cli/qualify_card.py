@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from euthymia.cli.evidence import bounds_of, model_of
-from euthymia.cli.qualify import CALIBRATE, VALIDATE, fact_counts, frozen_text
-from euthymia.cli.qualify_report import SCORE_HEADS, row_cells, score_cells, statements
+from euthymia.cli.qualify_found import CALIBRATE, VALIDATE, fact_counts, frozen_text
+from euthymia.cli.qualify_report import SCORE_HEADS, score_cells, statements
+from euthymia.cli.qualify_rows import row_cells
 from euthymia.cli.show import NOT_A_DEVICE
 
 if TYPE_CHECKING:
-    from euthymia.cli.qualify import Qualification
+    from euthymia.cli.qualify_found import Qualification
     from euthymia.evidence.fact_compare import FactComparison
 
 MOST = 25

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euthymia.cli.evidence import bounds_of, fact_summary, model_of, run_of
-from euthymia.cli.qualify import CALIBRATE, VALIDATE, fact_counts, frozen_text
-from euthymia.cli.replicate import number
+from euthymia.cli.qualify_found import CALIBRATE, VALIDATE, fact_counts, frozen_text
+from euthymia.cli.qualify_rows import gap_table, row_table
 from euthymia.cli.show import significant
 from euthymia.cli.trial_report import footer, known_sources
 from euthymia.files.report import Section, TableBlock, render_report
@@ -24,9 +24,8 @@ from euthymia.tables import read_text
 
 if TYPE_CHECKING:
     from euthymia.calibration.scoring import Coverage, Score
-    from euthymia.calibration.validation import Judged
     from euthymia.calibration.verification import Check
-    from euthymia.cli.qualify import Qualification
+    from euthymia.cli.qualify_found import Qualification
     from euthymia.evidence.fact_compare import FactComparison
 
 TABLES = {
@@ -34,7 +33,8 @@ TABLES = {
     "safety": "During a session",
     "efficacy": "Outcomes of trials",
 }
-ROW_HEADS = ("row", "what", "measure", "published", "forecast (90 %)", "with study effects", "verdict")
+MOST_SHOWN = 16
+"""Rows of a table of a hard case; longer ones are closed at first."""
 SCORE_HEADS = (
     "group",
     "contrasts inside (95 %)",
@@ -392,47 +392,12 @@ def _case_sections(found: Qualification) -> list[Section]:
         texts = [case.asks]
         if closed:
             texts.append(f"{closed} of {len(rows)} numbers are closed.")
-        table = row_table(rows, is_with_trial=True) if rows else None
-        sections.append(
-            Section(title=f"Hard case: {case.name}", texts=texts, tables=[table] if table else [])
-        )
+        table = row_table(rows, is_with_trial=True, is_folded=len(rows) > MOST_SHOWN)
+        titled = replace(table, title=f"All {len(rows)} numbers") if table.is_folded else table
+        gaps = [one for one in found.gaps if one.gap in case.gaps]
+        tables = [*([gap_table(gaps)] if gaps else []), *([titled] if rows else [])]
+        sections.append(Section(title=f"Hard case: {case.name}", texts=texts, tables=tables))
     return sections
-
-
-def row_table(rows: Sequence[Judged], *, is_with_trial: bool = False, is_folded: bool = False) -> TableBlock:
-    """Return parts of rows as a table: what was published, what was forecast, and the verdict."""
-    off = ("outside", "direction contradicts")
-    heads = ("row", "trial", *ROW_HEADS[1:]) if is_with_trial else ROW_HEADS
-    cells = [row_cells(one) for one in rows]
-    if is_with_trial:
-        cells = [[first, one.trial, *rest] for one, (first, *rest) in zip(rows, cells, strict=True)]
-    return TableBlock(
-        heads=heads,
-        rows=cells,
-        right=range(len(heads) - 4, len(heads) - 1),
-        marked=[place for place, one in enumerate(rows) if one.verdict in off],
-        note="* primary contrast." if any(one.run.is_primary_contrast for one in rows) else "",
-        is_folded=is_folded,
-    )
-
-
-def row_cells(one: Judged) -> list[str]:
-    """Return the cells of a part of a row."""
-    from euthymia.trials.replication_runs import QUANTITIES
-
-    measure = QUANTITIES[one.run.quantity].measure if one.run.is_comparable else ""
-    shown = [
-        "–"
-        if forecast is None or np.isnan(forecast.expected)
-        else f"{number(forecast.expected, measure)} ({number(forecast.low, measure)} to "
-        f"{number(forecast.high, measure)})"
-        for forecast in (one.alone, one.among_studies)
-    ]
-    is_word = one.run.is_direction and one.state == "open"
-    published = one.run.observed if is_word else number(one.observed, measure)
-    verdict = f"{one.verdict}: {one.reason}" if one.verdict == "not comparable" else one.verdict
-    star = " *" if one.run.is_primary_contrast else ""
-    return [one.name + star, one.run.label, measure, published, *shown, verdict]
 
 
 def _fact_section(table: str, rows: Sequence[FactComparison]) -> Section:

@@ -13,20 +13,23 @@ import pytest
 
 from euthymia.calibration import validation
 from euthymia.calibration.likelihood import STUDY_EFFECTS
+from euthymia.calibration.study_effects import (
+    name_of,
+    share_slopes,
+    study_effects,
+    study_sds,
+    with_study_effects,
+)
 from euthymia.calibration.validation import (
     adequacy,
     baselines,
     hard_cases,
     judge,
+    judge_gaps,
     judge_stored,
     kind_of,
-    name_of,
     score_rows,
-    share_slopes,
-    study_effects,
-    study_sds,
     transport_groups,
-    with_study_effects,
 )
 from euthymia.errors import InvalidInputError
 from euthymia.evidence import select
@@ -146,8 +149,7 @@ class TestStudyEffects:
         found = study_sds(one, 30, seed=7)
         places = [one.draw_of_replicate(place, seed=7) for place in range(30)]
         assert found is not None
-        assert found[:, 0].tolist() == places
-        assert found[:, 1].tolist() == [10 + place for place in places]
+        assert found.T.tolist() == [places, [10 + place for place in places]]
 
     def test_of_a_mean_they_are_root_mean_squares(self):
         found = study_sds(posterior(control=3.0).mean(), 4, seed=1)
@@ -162,8 +164,8 @@ class TestStudyEffects:
 
     def test_their_spread_is_the_sd_and_the_two_do_not_hang_together(self):
         found = study_effects(["a"], np.tile([3.0, 2.0], (COUNT, 1)), seed=1)
-        assert found.std(axis=0) == pytest.approx([3.0, 2.0], rel=0.05)
-        assert abs(np.corrcoef(found.T)[0, 1]) < 0.06
+        assert np.std(found, axis=0) == pytest.approx([3.0, 2.0], rel=0.05)
+        assert abs(np.mean(np.prod(found / [3.0, 2.0], axis=1))) < 0.06
 
     def test_they_are_keyed_by_study_and_replicate(self):
         sds = np.ones((40, 2))
@@ -258,6 +260,9 @@ def test_hard_cases_name_rows_and_trials_that_are_there():
         assert set(case.rows) <= set(RUNS)
         assert set(case.trials) <= trials
         assert all(RUNS[name].is_comparable for name in case.rows)
+        for gap in case.gaps:
+            assert RUNS[gap.of].quantity == RUNS[gap.less].quantity
+            assert RUNS[gap.of].last_h == RUNS[gap.less].last_h
     assert len(hard_cases()) == 6
 
 
@@ -283,6 +288,21 @@ def test_one_primary_contrast_a_trial():
 )
 def test_kinds(name: str, kind: str):
     assert kind_of(RUNS[name]) == kind
+
+
+def test_a_difference_is_taken_replicate_by_replicate(monkeypatch: pytest.MonkeyPatch):
+    """Both arms of a study share its effect on all arms, which leaves their difference."""
+    monkeypatch.setattr(select, "frozen_posterior", lambda: "")
+    runs, shared = [RUNS["T0041a"], RUNS["T0042a"]], np.arange(100.0)
+    values = {"T0041a": list(shared - 3.0), "T0042a": list(shared)}
+    rows = judge(runs, values, posterior=posterior(contrast=0.0))
+    (found,) = judge_gaps(runs, values, rows, posterior=posterior(contrast=0.0))
+    assert (found.state, found.verdict) == ("closed", "closed")
+    assert np.isnan(found.observed)
+    assert (found.alone.low, found.alone.expected, found.alone.high) == (-3.0, -3.0, -3.0)
+    assert found.among_studies is not None
+    assert found.among_studies.low == pytest.approx(-3.0, abs=1e-9)
+    assert found.among_studies.high == pytest.approx(-3.0, abs=1e-9)
 
 
 class TestScores:
