@@ -258,12 +258,15 @@ def judge_gaps(
             continue
         observed = known[gap.of].observed - known[gap.less].observed  # NaN where either is closed
         states = {known[gap.of].state, known[gap.less].state}
+        alone = forecast_of(_less(values, gap), observed)
+        if np.isnan(alone.expected):
+            states.add(NOT_COMPARABLE)
         found.append(
             JudgedGap(
                 gap=gap,
                 state=next((one for one in (NOT_COMPARABLE, SHUT) if one in states), OPEN),
                 observed=observed,
-                alone=forecast_of(_less(values, gap), observed),
+                alone=alone,
                 among_studies=forecast_of(_less(moved, gap), observed)
                 if {gap.of, gap.less} <= moved.keys()
                 else None,
