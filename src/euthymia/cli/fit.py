@@ -30,13 +30,13 @@ def fit(
         typer.Option("--out", metavar="FOLDER", help="Keeps every point: a fit that was stopped goes on."),
     ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of the posterior.")] = "fitted",
-    points: Annotated[int, typer.Option("--points", metavar="N", help="Points over the prior.")] = 256,
+    points: Annotated[int, typer.Option("--points", metavar="N", help="Points over the prior.")] = 160,
     second: Annotated[
         int, typer.Option("--second-points", metavar="N", help="Points around what the first ones leave.")
-    ] = 192,
+    ] = 128,
     replicates: Annotated[
         int, typer.Option("--replicates", metavar="R", help="Of every trial, for the scatter of its results.")
-    ] = 200,
+    ] = 100,
     patients: Annotated[
         int, typer.Option("--patients", metavar="N", help="Of every trial at every point, about.")
     ] = 400,

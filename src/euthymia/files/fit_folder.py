@@ -48,7 +48,8 @@ class FitFolder:
             _require_same("--out", path, _read("--out", place), self.manifest)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise invalid("--out", must="a new or empty folder, or one of this fit", got=str(path))
-        self.write("manifest.json", self.manifest)
+        if not place.exists():
+            self.write("manifest.json", self.manifest)
 
     def load(self, name: str) -> dict[str, list[float]] | None:
         """Implement `euthymia.calibration.runs.PointStore`."""
