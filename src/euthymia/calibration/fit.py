@@ -43,6 +43,8 @@ Array = NDArray[np.float64]
 Values = dict[str, list[float]]
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress | None]]
+KEPT, SHIPPED = 1000, 100
+"""Draws of each ensemble that are looked at, and the first of them, which the posterior has."""
 LEAST_WEIGHT = 0.02
 """Of points of the first wave that lie far from where the posterior is."""
 
@@ -168,7 +170,8 @@ def fit(
     )
     known = learn(work)
     with work.stage("draws of the posterior") as on_done:
-        drawn = sample(known.likelihood, steps=work.plan.steps, seed=work.plan.seed + 1, on_done=on_done)
+        plan = work.plan
+        drawn = sample(known.likelihood, steps=plan.steps, kept=KEPT, seed=plan.seed + 1, on_done=on_done)
     return _checked(name, work, known, drawn, left)
 
 
@@ -403,7 +406,7 @@ def _posterior(
 ) -> Posterior:
     calibrated = likelihood.calibrated
     numbers = np.array(
-        [[numbers_at(calibrated, one[: len(calibrated)]) for one in chain] for chain in drawn.draws]
+        [[numbers_at(calibrated, one[: len(calibrated)]) for one in chain[:SHIPPED]] for chain in drawn.draws]
     )
     made = Posterior(
         name=name,
@@ -423,7 +426,7 @@ def _diagnostics(likelihood: Likelihood, drawn: Drawn, recovered: Recovery) -> d
     names = [one.name for one in likelihood.calibrated]
     every = [*names, *(f"log {one}" for one in STUDY_EFFECTS)]
     flat = drawn.draws.reshape(-1, likelihood.size)
-    sds = np.exp(flat[:, len(names) :])
+    sds = np.exp(drawn.draws[:, :SHIPPED, len(names) :]).reshape(-1, len(STUDY_EFFECTS))
     return {
         "r_hat": {name: round(float(x), 4) for name, x in zip(every, drawn.r_hat, strict=True)},
         "ess": {name: round(float(x)) for name, x in zip(every, drawn.ess, strict=True)},
