@@ -373,7 +373,7 @@ def _of_file(path: Path, changed_ns: int) -> Posterior:
 
 def default_names() -> tuple[str, ...]:
     """Return the names of the frozen posteriors, which are used where nothing is asked for."""
-    return tuple(tomllib.loads(read_text("evidence/posterior.toml"))["names"])
+    return tuple(tomllib.loads(read_text("calibration/default.toml"))["names"])
 
 
 def default_posterior(parameters: ParameterSet) -> Posterior | None:
