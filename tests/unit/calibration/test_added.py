@@ -62,7 +62,7 @@ def test_a_protocol_beside_the_file_is_found(tmp_path: Path):
         (("time: day 1", "time: day 5"), "rows.1: .*does not rate MADRS at day 5"),
         (("observed: -14", "observed: much"), r"rows.1.observed: must be the printed number\. Got 'much'"),
         (("observed: 64", "observed: 164"), r"rows.3.observed: must be 0-100 percent\. Got 164"),
-        (("name: M1", "nome: M1"), "rows.1: Unknown field 'nome'"),
+        (("name: M1", "nick: M1"), "rows.1: Unknown field 'nick'"),
         (("quantity: mean_change", "quantity: hazard_ratio"), "rows.1: "),
         (("  - {name: M1", "  - {name: M1: "), "is no YAML"),
     ],
