@@ -26,6 +26,8 @@ POINTS, PROBES = 32, 2
 """Points at which a rival is run, and the first of them, at which it is seen whether it differs at all."""
 STEPS, STEPS_WITHOUT = 3000, 1500
 """Of walkers on all studies, and on all but one."""
+SMALL_GAP = 4.0
+"""A gap of scores up to which its standard error over so few studies is not to be trusted."""
 RESAMPLES = 4000
 """Bayesian bootstrap over studies, for weights and their uncertainty."""
 
@@ -217,7 +219,7 @@ def standings(found: Sequence[Compared], *, seed: int = 1) -> list[dict[str, Any
                 "behind_sd": sd,
                 "weight": float(weights[place]),
                 "differs": one.differs,
-                "is_separated": bool(place != best and -gaps.sum() > 2.0 * sd and sd > 0.0),
+                "is_separated": bool(place != best and -gaps.sum() > max(2.0 * sd, SMALL_GAP)),
                 "worst": [
                     ("+".join(one.studies[study]), float(gaps[study]))
                     for study in order[:2]

@@ -209,9 +209,9 @@ def print_rivals(rows: Sequence[dict[str, Any]]) -> None:
 
 
 NO_PROBABILITIES = (
-    "Logarithms of the density that each gives to studies when they are left out of its fit. What lies "
-    "within two standard errors is not told apart by these data. Weights say how well mechanisms predict "
-    "together; they are no probabilities of truth."
+    "Logarithms of the density that each gives to studies when they are left out of its fit. A gap within "
+    "two standard errors, or up to 4, tells nothing apart. Weights say how well mechanisms predict together; "
+    "they are no probabilities of truth."
 )
 
 

@@ -85,7 +85,7 @@ def told_apart(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     alike = [row["mechanism"] for row in others if not row["is_separated"]]
     same = [row["mechanism"] for row in rows[1:] if not row["differs"]]
     return [
-        f"Predicts worse than {best} by more than two standard errors: {', '.join(apart) or 'none'}.",
+        f"Predicts worse than {best}, by over 4 and over two standard errors: {', '.join(apart) or 'none'}.",
         f"Not told apart from {best} by these trials: {', '.join(alike) or 'none'}.",
         *([f"The same course in every fitted trial: {', '.join(same)}."] if same else []),
     ]
