@@ -92,7 +92,7 @@ def test_a_fit_gives_a_posterior_that_can_be_read(whole: Fit):
     assert again.digest == posterior.digest
     assert posterior.evidence == evidence_digests(_targets(), PLAN)
     assert posterior.fits(load_parameters(DEFAULT_SET))
-    assert whole.predicted.shape == (400, len(whole.likelihood.targets))
+    assert whole.predicted.shape == (4000, len(whole.likelihood.targets))
 
 
 @pytest.mark.slow
