@@ -1,0 +1,1 @@
+"""Pages served by a local web server: the story and the lab, and the clinic's record."""
