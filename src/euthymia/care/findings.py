@@ -7,7 +7,7 @@ meets
 fails
     What the rule asks for was seen not to hold. For a contraindication: it is on record.
 unknown
-    It was not recorded, cannot be read, or is too old. Never a pass: where the rule can stop, unknown stops too.
+    It was not recorded, cannot be read, or is too old. Never a pass: where the rule can stop, unknown stops.
 
 A finding is a statement, not a decision. Nothing here says that somebody is eligible or may be dosed.
 """
