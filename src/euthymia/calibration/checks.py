@@ -17,6 +17,8 @@ INTERVALS = (0.5, 0.9)
 PROFILE_POINTS = 13
 FAR = 2.5
 """How far profiles go, in SDs of the prior."""
+FALL_95 = -1.92
+"""Of the log likelihood at the ends of an interval of 95 %: half the quantile of chi-squared, one degree."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +98,8 @@ def _simulated(likelihood: Likelihood, point: Array, *, seed: int) -> Array:
     return likelihood.emulator(point[None, :size])[0] + factor @ noise
 
 
-def best(likelihood: Likelihood, start: Array, *, with_prior: bool = True, fixed: int | None = None) -> Array:
-    """Return the point of the highest posterior (or likelihood) near a start, (K + 2,).
+def best(likelihood: Likelihood, start: Array, *, fixed: int | None = None) -> Array:
+    """Return the point of the highest likelihood near a start, (K + 2,).
 
     Parameters
     ----------
@@ -120,11 +122,6 @@ def best(likelihood: Likelihood, start: Array, *, with_prior: bool = True, fixed
         around = np.concatenate([x[None], x + step * np.eye(len(x)), x - step * np.eye(len(x))])
         points = whole(around)
         values = likelihood.log_likelihood(points)
-        if with_prior:
-            z, log_sds = points[:, :-2], points[:, -2:]
-            scales = np.array([rules()["study"][name] for name in STUDY_EFFECTS])
-            values = values - 0.5 * (z**2).sum(axis=1)
-            values = values + (-0.5 * (np.exp(log_sds) / scales) ** 2 + log_sds).sum(axis=1)
         slope = (values[1 : len(x) + 1] - values[len(x) + 1 :]) / (2.0 * step)
         return -float(values[0]), -slope
 
@@ -141,7 +138,7 @@ class Profile:
     z : array (P,)
         In SDs of the prior.
     fall : array (P,)
-        How far the log likelihood lies below its highest, from 0 down; -1.92 ends the interval of 95 %.
+        How far the log likelihood lies below its highest, from 0 down; `FALL_95` ends the interval of 95 %.
     """
 
     name: str
@@ -151,14 +148,14 @@ class Profile:
     @property
     def is_bounded(self) -> bool:
         """Whether the data alone close an interval of 95 % on both sides."""
-        return bool(self.fall[0] < -1.92 and self.fall[-1] < -1.92)
+        return bool(self.fall[0] < FALL_95 and self.fall[-1] < FALL_95)
 
 
 def profiles(
     likelihood: Likelihood, start: Array, *, on_done: Callable[[int, int], None] | None = None
 ) -> tuple[Profile, ...]:
     """Return the profile likelihood of every parameter, on a grid to which its best value is added."""
-    found, peak = [], best(likelihood, start, with_prior=False)
+    found, peak = [], best(likelihood, start)
     highest = float(likelihood.log_likelihood(peak[None])[0])
     for place, one in enumerate(likelihood.calibrated):
         low, high = np.clip(likelihood.limits[place], -FAR, FAR)
@@ -168,7 +165,7 @@ def profiles(
         for order in (range(middle, len(grid)), range(middle, -1, -1)):
             at = peak  # each end starts from its neighbour
             for step in order:
-                at = best(likelihood, _with(at, place, grid[step]), with_prior=False, fixed=place)
+                at = best(likelihood, _with(at, place, grid[step]), fixed=place)
                 values[step] = float(likelihood.log_likelihood(at[None])[0])
         found.append(Profile(name=one.name, z=grid, fall=values - max(float(values.max()), highest)))
         if on_done is not None:

@@ -17,7 +17,6 @@ from euthymia.calibration.checks import (
     Combination,
     Profile,
     Recovery,
-    best,
     combinations,
     profiles,
     recovery,
@@ -95,8 +94,6 @@ class Fit:
 
     Attributes
     ----------
-    likelihood : Likelihood
-        With the last emulator.
     predicted : array (D, M)
         Every target at the draws, by the emulator, with chance and effects of studies.
     left : tuple of Left
@@ -104,17 +101,29 @@ class Fit:
     """
 
     posterior: Posterior
-    plan: Plan
-    likelihood: Likelihood
     drawn: Drawn
     predicted: Array
     recovered: Recovery
     profiles: tuple[Profile, ...]
     combinations: tuple[Combination, ...]
     left: tuple[Left, ...]
-    points_without: Mapping[str, int]
     learnt: Learnt
     work: Work
+
+    @property
+    def plan(self) -> Plan:
+        """How much was run."""
+        return self.work.plan
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """With the last emulator."""
+        return self.learnt.likelihood
+
+    @property
+    def points_without(self) -> Mapping[str, int]:
+        """Targets that some points do not give, and how many."""
+        return self.learnt.points_without
 
 
 def fit(
@@ -363,22 +372,19 @@ def _checked(name: str, work: Work, known: Learnt, drawn: Drawn, left: Sequence[
     plan, stage, likelihood, calibrated = work.plan, work.stage, known.likelihood, work.calibrated
     flat = drawn.draws.reshape(-1, likelihood.size)
     with stage("profiles") as on_done:
-        found_profiles = profiles(likelihood, best(likelihood, flat.mean(axis=0)), on_done=on_done)
+        found_profiles = profiles(likelihood, flat.mean(axis=0), on_done=on_done)
     with stage("known truths found again") as on_done:
         recovered = recovery(likelihood, count=plan.recoveries, seed=plan.seed, on_done=on_done)
     names = [one.name for one in calibrated]
     gone = [one for one in work.targets if one.name not in {kept.name for kept in likelihood.targets}]
     return Fit(
         posterior=_posterior(name, plan, likelihood, drawn, recovered, work.parameters),
-        plan=plan,
-        likelihood=likelihood,
         drawn=drawn,
         predicted=predicted(likelihood, flat, seed=plan.seed),
         recovered=recovered,
         profiles=found_profiles,
         combinations=combinations(names, _z_of(drawn, calibrated)),
         left=(*left, *(Left(name=one.name, reason="too few virtual trials have it") for one in gone)),
-        points_without=known.points_without,
         learnt=known,
         work=work,
     )

@@ -51,10 +51,7 @@ def fit(
             "--free", metavar="NAME", help="Only this parameter; may be repeated.", show_default=False
         ),
     ] = None,
-    trial: Annotated[
-        list[str] | None,
-        typer.Option("--trial", metavar="NAME", help="Only this trial; may be repeated.", show_default=False),
-    ] = None,
+    trial: options.Trials = None,
     add: Annotated[
         list[Path] | None,
         typer.Option(
@@ -86,12 +83,7 @@ def fit(
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
-        ),
-    ] = None,
+    workers: options.Workers = None,
     report: options.Report = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -129,7 +121,9 @@ def fit(
     )
     if report is not None:
         check_writable(report)
-    folder = FitFolder(out, manifest(plan, calibrated, targets, chosen, engine=engine))
+    about = manifest(plan, calibrated, targets, chosen, engine=engine)
+    taken = None if earlier is None else opened(earlier, about, but=("rows_digest", "protocols"))
+    folder = FitFolder(out, about)
     found = run_fit(
         calibrated,
         targets,
@@ -138,9 +132,7 @@ def fit(
         plan=plan,
         left=left_out(),
         store=folder,
-        earlier=None
-        if earlier is None
-        else opened(earlier, folder.manifest, but=("rows_digest", "protocols")),
+        earlier=taken,
         executor=executor_of(workers, patients=1_000_000),
         engine=engine,
         stage=lambda title: _stage(title, is_quiet=quiet),

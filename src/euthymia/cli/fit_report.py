@@ -86,8 +86,11 @@ def _parameter_section(found: Fit) -> Section:
         caption="Distance from the middle of the prior.",
         tables=[
             TableBlock(
-                heads=shown.PARAMETER_HEADS,
-                rows=shown.parameter_rows(found),
+                heads=(*shown.PARAMETER_HEADS, "what should move it", "note"),
+                rows=[
+                    [*row, one.informs, one.note]
+                    for row, one in zip(shown.parameter_rows(found), found.posterior.parameters, strict=True)
+                ],
                 title="As numbers",
                 right=(1, 2, 3, 4, 5),
                 note="'data alone': whether the likelihood closes an interval of 95 % on both sides.",

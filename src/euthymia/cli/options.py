@@ -116,6 +116,16 @@ Engine = Annotated[
         show_default=False,
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
+    ),
+]
+Trials = Annotated[
+    list[str] | None,
+    typer.Option("--trial", metavar="NAME", help="Only this trial; may be repeated.", show_default=False),
+]
 Scales = Annotated[
     str,
     typer.Option("--scales", metavar="NAME,...", help="Scales to report, such as madrs,phq9 or madrs,ssi."),

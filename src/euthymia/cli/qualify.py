@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,12 +40,7 @@ def qualify(
             show_default=False,
         ),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trial", metavar="NAME", help="Only this protocol; may be repeated.", show_default=False
-        ),
-    ] = None,
+    only: options.Trials = None,
     card: Annotated[
         Path | None,
         typer.Option("--card", metavar="FILE.md", help="Writes the model card.", show_default=False),
@@ -56,12 +50,7 @@ def qualify(
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
-        ),
-    ] = None,
+    workers: options.Workers = None,
     report: options.Report = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -123,6 +112,7 @@ def print_qualification(found: Qualification) -> None:
     """Print what passes, what agrees, what is closed, and which aims are met."""
     from euthymia.calibration.validation import adequacy
     from euthymia.cli.qualify_found import VALIDATE, fact_counts, frozen_text
+    from euthymia.cli.replicate import print_verdicts
 
     passed = sum(one.passes for one in found.checks)
     print(f"Verification: {passed} of {len(found.checks)} checks pass.")
@@ -132,14 +122,7 @@ def print_qualification(found: Qualification) -> None:
     for table, rows in found.facts.items():
         hit, judged, closed, left = fact_counts(rows)
         print(f"Facts, {table}: {hit} of {judged} reproduced; {closed} closed, {left} not comparable.")
-    roles = list(dict.fromkeys(one.role for one in found.rows))
-    counts = Counter((one.role, one.verdict) for one in found.rows)
-    verdicts = list(dict.fromkeys(one.verdict for one in found.rows))
-    show.table(
-        ("role", *verdicts),
-        [[role, *(str(counts[role, verdict] or "") for verdict in verdicts)] for role in roles],
-        right=tuple(range(1, len(verdicts) + 1)),
-    )
+    print_verdicts((one.role, one.verdict) for one in found.rows)
     print(frozen_text(found))
     rows = adequacy(found.score(found.of_role(VALIDATE)))
     show.table(

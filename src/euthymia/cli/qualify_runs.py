@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from euthymia.cli import show
 from euthymia.cli.qualify_found import Qualification
-from euthymia.cli.replicate import Folder, provenance, rows_from
+from euthymia.cli.replicate import provenance, rows_from, run_folder
 from euthymia.errors import InvalidInputError, invalid
-from euthymia.files.trial_json import number_in
+from euthymia.files.value_folder import ValueFolder, values_in
 
 if TYPE_CHECKING:
     from euthymia.calibration.validation import Judged, JudgedGap
@@ -27,7 +27,7 @@ TABLES: tuple[Table, ...] = ("mechanism", "safety", "efficacy")
 class _Gathering:
     """Keeps values of batches in memory, and in a folder where one is given."""
 
-    def __init__(self, inner: Folder | None) -> None:
+    def __init__(self, inner: ValueFolder | None) -> None:
         self._inner = inner
         self._found: dict[str, Values] = {}
 
@@ -78,7 +78,6 @@ def from_runs(
     """
     from euthymia.calibration.validation import judge, judge_gaps
     from euthymia.cli.trial import executor_of
-    from euthymia.files.run_folder import parameters_digest
     from euthymia.population.posterior import PRIOR, find_posterior
     from euthymia.trials.replicate import believed_of
     from euthymia.trials.replication_all import replicate_published
@@ -86,8 +85,7 @@ def from_runs(
 
     believed = find_posterior(posterior, chosen)
     made = provenance(chosen, seed=seed, engine=engine) | believed_of(chosen, believed)
-    digest = {"parameters_digest": parameters_digest(chosen)}
-    store = _Gathering(None if out is None else Folder(out, {**made, **digest}))
+    store = _Gathering(None if out is None else run_folder(out, made, chosen))
     with show.progress("trials", is_quiet=is_quiet, counted="patient-days") as on_done:
         _, notes = replicate_published(
             replicates=replicates,
@@ -238,10 +236,9 @@ def _values_beside(path: Path, document: Mapping[str, Any]) -> dict[str, list[fl
     batches: dict[str, Values] = {}
     for place in folder.glob("*-*.json"):
         try:
-            kept = json_module.loads(place.read_text(encoding="utf-8"))
+            batches[place.stem] = values_in(json_module.loads(place.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
-        batches[place.stem] = {key: [number_in(one) for one in row] for key, row in kept.items()}
     count = document["replicates"]
     found = {name: values[:count] for name, values in joined(batches).items()}
     return found if all(len(values) == count for values in found.values()) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from euthymia.cli import options, show
-from euthymia.errors import InvalidInputError, invalid
 from euthymia.files.trial_json import number_in, number_out
+from euthymia.files.value_folder import ValueFolder
 
 if TYPE_CHECKING:
+    from euthymia.model.parameters import ParameterSet
     from euthymia.trials.published import ReplicationRow
-    from euthymia.trials.replication_all import Values
 
 SCHEMA = "euthymia.replication/1"
 COLUMNS = ("row", "role", "trial", "what", "measure", "published", "simulated (90 %)", "verdict")
@@ -29,24 +29,14 @@ def replicate(
     replicates: Annotated[
         int, typer.Option("--replicates", metavar="R", help="Of every trial; 20 or more for an interval.")
     ] = 100,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trial", metavar="NAME", help="Only this protocol; may be repeated.", show_default=False
-        ),
-    ] = None,
+    only: options.Trials = None,
     seed: options.Seed = 1,
     parameters: options.Parameters = "composed",
     posterior: options.Posterior = None,
     overrides: options.Overrides = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
-        ),
-    ] = None,
+    workers: options.Workers = None,
     rows: Annotated[
         bool, typer.Option("--rows", help="Every row on the terminal, not only the count of verdicts.")
     ] = False,
@@ -71,7 +61,6 @@ def replicate(
     Example: euthymia evidence replicate --replicates 100 --out replicated --report replicated.html
     """
     from euthymia.cli.trial import executor_of
-    from euthymia.files.run_folder import parameters_digest
     from euthymia.files.writing import check_writable
     from euthymia.population.posterior import PRIOR, find_posterior
     from euthymia.trials.replicate import believed_of, uncalibrated
@@ -82,9 +71,7 @@ def replicate(
         check_writable(report)
     believed = find_posterior(posterior, chosen)
     made = provenance(chosen, seed=seed, engine=engine) | believed_of(chosen, believed)
-    store = None
-    if out is not None:
-        store = Folder(out, {**made, "parameters_digest": parameters_digest(chosen)})
+    store = None if out is None else run_folder(out, made, chosen)
     with show.progress("trials", is_quiet=quiet, counted="patient-days") as on_done:
         found, notes = replicate_published(
             replicates=replicates,
@@ -107,7 +94,7 @@ def replicate(
         "rows": [_plain(one) for one in found],
     }
     if store is not None:
-        store.write(document)
+        store.write("replication.json", document)
     if json:
         print(json_module.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
     else:
@@ -145,57 +132,17 @@ def provenance(chosen: Any, *, seed: int, engine: str | None) -> dict[str, Any]:
     }
 
 
-class Folder:
-    """A folder that keeps the values of batches; it belongs to one seed, parameter set and version."""
+def run_folder(out: Path, made: Mapping[str, Any], chosen: ParameterSet) -> ValueFolder:
+    """Return the folder that keeps the batches of a run; it belongs to one seed, parameter set and version.
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        self.path = path
-        place = path / "manifest.json"
-        given = {**manifest, "protocols": _digests()}
-        if place.exists():
-            there = self._manifest(place)
-            every = dict.fromkeys((*given, *there))
-            other = [name for name in every if there.get(name) != given.get(name)]
-            if other:
-                cure = "Give another folder, or the same options."
-                message = f"'--out' {path} holds another run: {', '.join(other)} differ. {cure}"
-                raise InvalidInputError(message)
-        elif path.exists() and any(path.iterdir()):
-            raise invalid("--out", must="a new or empty folder, or one of this run", got=str(path))
-        self._write(place, given)
+    Raises
+    ------
+    InvalidInputError
+    """
+    from euthymia.files.run_folder import parameters_digest
 
-    def _manifest(self, place: Path) -> dict[str, Any]:
-        try:
-            there = json_module.loads(place.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if not isinstance(there, dict):
-            raise invalid("--out", must="a folder whose manifest.json can be read", got=str(self.path))
-        return there
-
-    def load(self, name: str) -> Values | None:
-        """Implement `euthymia.trials.replication_all.ValueStore`."""
-        place = self.path / "values" / f"{name}.json"
-        try:
-            kept = json_module.loads(place.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return {key: [number_in(one) for one in row] for key, row in kept.items()}
-
-    def save(self, name: str, values: Values) -> None:
-        """Implement `euthymia.trials.replication_all.ValueStore`."""
-        plain = {key: [number_out(one) for one in row] for key, row in values.items()}
-        self._write(self.path / "values" / f"{name}.json", plain)
-
-    def write(self, document: dict[str, Any]) -> None:
-        """Write the result."""
-        self._write(self.path / "replication.json", document)
-
-    def _write(self, place: Path, content: Any) -> None:
-        from euthymia.files.writing import write_whole
-
-        text = json_module.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_whole(place, lambda target: target.write_text(text, encoding="utf-8"))
+    digests = {"parameters_digest": parameters_digest(chosen), "protocols": _digests()}
+    return ValueFolder(out, {**made, **digests})
 
 
 def _digests() -> dict[str, str]:
@@ -227,18 +174,22 @@ def print_rows(found: Sequence[ReplicationRow], *, is_every: bool) -> None:
     """Print verdicts counted by role, and every row where that is asked for."""
     if is_every:
         show.table(COLUMNS, [_row(one) for one in found])
-    roles = list(dict.fromkeys(one.role for one in found))
-    counts = Counter((one.role, one.verdict) for one in found)
-    verdicts = list(dict.fromkeys(one.verdict for one in found))
+    print_verdicts((one.role, one.verdict) for one in found)
+    primary = [one for one in found if one.is_primary and one.verdict in ("inside", "outside")]
+    inside = sum(one.verdict == "inside" for one in primary)
+    print(f"Primary contrasts inside the 90 % interval: {inside} of {len(primary)} that are open.")
+    print(show.NOT_A_DEVICE)
+
+
+def print_verdicts(found: Iterable[tuple[str, str]]) -> None:
+    """Print how many rows of each role have each verdict."""
+    counts = Counter(found)
+    roles, verdicts = (list(dict.fromkeys(names)) for names in zip(*counts, strict=True))
     show.table(
         ("role", *verdicts),
         [[role, *(str(counts[role, verdict] or "") for verdict in verdicts)] for role in roles],
         right=tuple(range(1, len(verdicts) + 1)),
     )
-    primary = [one for one in found if one.is_primary and one.verdict in ("inside", "outside")]
-    inside = sum(one.verdict == "inside" for one in primary)
-    print(f"Primary contrasts inside the 90 % interval: {inside} of {len(primary)} that are open.")
-    print(show.NOT_A_DEVICE)
 
 
 def _row(one: ReplicationRow) -> list[str]:

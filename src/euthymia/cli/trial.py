@@ -41,12 +41,6 @@ Changes = Annotated[
         show_default=False,
     ),
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", metavar="N", min=1, help="Processes; by default one a core.", show_default=False
-    ),
-]
 LONG_PATIENTS = 1500
 """Patients from which starting processes is worth its second."""
 
@@ -217,7 +211,7 @@ def run_trial(
     posterior: options.Posterior = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
-    workers: Workers = None,
+    workers: options.Workers = None,
     report: options.Report = None,
     out: Annotated[
         Path | None,
@@ -465,7 +459,7 @@ def power(
     posterior: options.Posterior = None,
     mechanism: options.Mechanism = None,
     engine: options.Engine = None,
-    workers: Workers = None,
+    workers: options.Workers = None,
     report: options.Report = None,
     json: options.Json = False,
     quiet: options.Quiet = False,

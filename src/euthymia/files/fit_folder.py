@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from euthymia.errors import InvalidInputError, RunFailedError, invalid
-from euthymia.files.trial_json import number_in, number_out
+from euthymia.errors import RunFailedError, invalid
+from euthymia.files.value_folder import ValueFolder, read_manifest, require_same, values_in
 from euthymia.files.writing import write_whole
 
 SCHEMA = "euthymia.fit-folder/1"
@@ -24,7 +24,7 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)
 """Date of everything in an archive."""
 
 
-class FitFolder:
+class FitFolder(ValueFolder):
     """A folder that keeps what points gave; it belongs to one seed, version, evidence and model."""
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
@@ -41,35 +41,7 @@ class FitFolder:
         InvalidInputError
             The folder holds something else, or points of another fit.
         """
-        self.path = path
-        self.manifest = {"schema": SCHEMA, **json.loads(json.dumps(manifest))}
-        place = path / "manifest.json"
-        if place.exists():
-            _require_same("--out", path, _read("--out", place), self.manifest)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise invalid("--out", must="a new or empty folder, or one of this fit", got=str(path))
-        if not place.exists():
-            self.write("manifest.json", self.manifest)
-
-    def load(self, name: str) -> dict[str, list[float]] | None:
-        """Implement `euthymia.calibration.runs.PointStore`."""
-        try:
-            kept = json.loads((self.path / "points" / f"{name}.json").read_text(encoding="utf-8"))
-            return _numbers(kept)
-        except (OSError, ValueError, AttributeError, TypeError):  # none, half of one, or something else
-            return None
-
-    def save(self, name: str, values: Mapping[str, Sequence[float]]) -> None:
-        """Implement `euthymia.calibration.runs.PointStore`."""
-        plain = {key: [number_out(one) for one in row] for key, row in values.items()}
-        self.write(f"points/{name}.json", plain)
-
-    def write(self, name: str, content: Any) -> Path:
-        """Write a file of the folder, whole, and return its path."""
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        place = self.path / name
-        write_whole(place, lambda target: target.write_text(text, encoding="utf-8"))
-        return place
+        super().__init__(path, {"schema": SCHEMA, **manifest}, of="fit", kept="points")
 
 
 class PointArchive:
@@ -91,18 +63,29 @@ class PointArchive:
                     if name.startswith("points/")
                 }
         except (OSError, BadZipFile, KeyError, ValueError):
-            raise invalid("--from", must="a folder of 'euthymia fit', or its points", got=str(path)) from None
+            raise invalid(
+                "--from",
+                must="a folder of 'euthymia fit', or its points",
+                got=str(path),
+                cure=_shipped_cure(),
+            ) from None
 
     def load(self, name: str) -> dict[str, list[float]] | None:
         """Implement `euthymia.calibration.runs.PointStore`."""
         kept = self._points.get(name)
-        return None if kept is None else _numbers(json.loads(kept))
+        return None if kept is None else values_in(json.loads(kept))
 
     def save(self, name: str, values: Mapping[str, Sequence[float]]) -> None:
         """Refuse: what an archive holds stays as it is."""
         del values
         message = f"{name} cannot be added to an archive of points."
         raise RunFailedError(message)
+
+
+def _shipped_cure() -> str:
+    folder = resources.files("euthymia").joinpath("data", SHIPPED)
+    names = sorted(Path(one.name).stem for one in folder.iterdir() if one.name.endswith(".zip"))
+    return f"Points of these posteriors ship: {', '.join(names)}."
 
 
 def archive_points(folder: Path, target: Path) -> None:
@@ -134,34 +117,12 @@ def opened(path: Path, manifest: Mapping[str, Any], *, but: Sequence[str] = ()) 
     InvalidInputError
         There are no such points, or they differ in more.
     """
-    asked = {name: one for name, one in manifest.items() if name not in but}
+    manifest = {"schema": SCHEMA, **json.loads(json.dumps(manifest))}
     shipped = Path(str(resources.files("euthymia"))) / "data" / SHIPPED / f"{path}.zip"
     if path.is_dir():
-        there = _read("--from", path / "manifest.json")
-        _require_same("--from", path, there, asked)
+        there = read_manifest("--from", path)
+        require_same("--from", path, there, manifest, of="fit", but=but)
         return FitFolder(path, there)
     found = PointArchive(shipped if shipped.is_file() else path)
-    _require_same("--from", path, found.manifest, asked)
+    require_same("--from", path, found.manifest, manifest, of="fit", but=but)
     return found
-
-
-def _numbers(kept: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
-    return {key: [number_in(one) for one in row] for key, row in kept.items()}
-
-
-def _require_same(option: str, path: Path, there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    other = [name for name in given if there.get(name) != given[name]]
-    if other:
-        cure = "Give another folder, or the same options and version."
-        message = f"{option!r} {path} holds another fit: {', '.join(other)} differ. {cure}"
-        raise InvalidInputError(message)
-
-
-def _read(option: str, place: Path) -> dict[str, Any]:
-    try:
-        there = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        there = None
-    if not isinstance(there, dict):
-        raise invalid(option, must="a folder whose manifest.json can be read", got=str(place.parent))
-    return there

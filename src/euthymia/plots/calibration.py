@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from euthymia.calibration.checks import FALL_95
 from euthymia.plots.arms import INK, SOFT, lines, plain
 from euthymia.plots.concentrations import COLOURS, faint
 
@@ -15,8 +16,6 @@ Array = NDArray[np.float64]
 ROW, WRAP = 30, 24
 PANEL, LOWEST = 150, -8.0
 RANK_BINS = 10
-ENDS_95 = -1.92
-"""Fall of the log likelihood at the ends of an interval of 95 %."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +86,7 @@ def profile_figure(z: Array, fall: Array) -> str:
             hovertemplate="%{x:.2f} SD, %{y:.2f}<extra></extra>",
         )
     )
-    figure.add_hline(y=ENDS_95, line_width=1, line_color=SOFT, line_dash="dot")
+    figure.add_hline(y=FALL_95, line_width=1, line_color=SOFT, line_dash="dot")
     figure.update_yaxes(range=[LOWEST, 0.4], tickvals=[-8, -4, 0])
     figure.update_xaxes(range=[-2.7, 2.7], tickvals=[-2, 0, 2])
     return plain(figure, height=PANEL, left=30, bottom=28)

@@ -86,7 +86,7 @@ def _of_draws(
     """Return what differs from patient to patient because they take different draws, (P,)."""
     places = draws.places(numbers, seed)
     return {
-        name: _spread(rows[name].distribution, values[places], draws.sds[name][places], effects.get(name))
+        name: spread(rows[name].distribution, values[places], draws.sds[name][places], effects.get(name))
         for name, values in draws.values.items()
         if name in rows
     }
@@ -133,10 +133,10 @@ def _correlated(pairs: Sequence[tuple[str, str, float]], effects: dict[str, Arra
 
 def _drawn(row: ParameterRow, effect: Array | None) -> Array:
     """Return the value of a field: typical, or spread by its random effect."""
-    return _spread(row.distribution, row.value, row.sd, effect)
+    return spread(row.distribution, row.value, row.sd, effect)
 
 
-def _spread(distribution: str, value: Any, sd: Any, effect: Array | None) -> Array:
+def spread(distribution: str, value: Any, sd: Any, effect: Array | None) -> Array:
     """Return values spread by a random effect; value and SD are numbers, or one for each patient."""
     if effect is None or distribution == "fixed":
         return np.asarray(value)

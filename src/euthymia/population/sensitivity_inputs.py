@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from euthymia.errors import invalid, unknown
 from euthymia.model.parameters import ParameterRow, ParameterSet
+from euthymia.population.individual import spread
 from euthymia.population.posterior import Calibrated, Posterior, calibrated_parameters
 from euthymia.streams import inverse_normal_cdf
 
@@ -131,18 +132,14 @@ def values_of(parameters: ParameterSet, inputs: Sequence[Input], z: Array) -> tu
         else:
             rows = _rows(parameters)
             found |= {
-                name: spread(rows[name], found.get(name, rows[name].value), column) for name in one.fields
+                name: spread_of(rows[name], found.get(name, rows[name].value), column) for name in one.fields
             }
     return found, dose_relative
 
 
-def spread(row: ParameterRow, typical: Any, z: Any) -> Array:
+def spread_of(row: ParameterRow, typical: Any, z: Any) -> Array:
     """Return the values of people at standard normals around a typical value, by the row's distribution."""
-    if row.distribution == "lognormal":
-        return typical * np.exp(row.sd * np.asarray(z))
-    if row.distribution == "logitnormal":
-        return 1.0 / (1.0 + (1.0 / np.asarray(typical) - 1.0) * np.exp(-row.sd * np.asarray(z)))
-    return typical + row.sd * np.asarray(z)
+    return spread(row.distribution, np.asarray(typical), row.sd, np.asarray(z))
 
 
 def _rows(parameters: ParameterSet) -> Mapping[str, ParameterRow]:
@@ -190,7 +187,7 @@ def _between_people(parameters: ParameterSet) -> list[Input]:
                     fields=(row.name, *sharing),
                     unit=row.unit,
                     about=f"{row.distribution} between people, SD {row.sd:.2g}",
-                    value=partial(spread, row, row.value),
+                    value=partial(spread_of, row, row.value),
                 )
             )
     return found
