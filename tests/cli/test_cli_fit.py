@@ -200,6 +200,6 @@ def test_out_must_be_given(command: Command):
 def test_points_that_are_not_there_leave_no_folder_behind(command: Command, tmp_path: Path):
     done = command("fit", "--out", tmp_path / "new", "--from", "nope")
     assert done.code == 2
-    assert "'--from' must be a folder of 'euthymia fit', or its points; got nope" in done.err
+    assert "'--from' must be a folder of 'euthymia fit', or its points. Got nope." in done.err
     assert "euthymia-1" in done.err
     assert not (tmp_path / "new").exists()
