@@ -33,7 +33,7 @@ def test_the_commands_are_those_decided():
     evidence |= {"evidence list", "evidence show", "evidence check", "evidence replicate"}
     trials = {f"trial {one}" for one in ("list", "show", "check", "init", "schema", "run", "power")}
     runs = {"simulate", "summarise", "story", "episode", "patient", "rivals", "sensitivity", "demo"}
-    runs |= {"fit", "qualify"}
+    runs |= {"fit", "qualify", "explore"}
     assert set(COMMANDS) == runs | shown | evidence | trials
 
 

@@ -45,6 +45,7 @@ def _register() -> None:
         catalogue,
         demo,
         evidence,
+        explore,
         fit,
         patient,
         qualify,
@@ -73,6 +74,7 @@ def _register() -> None:
     app.command("therapies")(catalogue.list_therapies)
     app.command("variables")(catalogue.list_variables)
     app.command("cite")(catalogue.cite)
+    app.command("explore")(explore.explore)
     app.command("demo")(demo.demo)
 
 
