@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,13 @@ class Link:
     against: str
 
 
+Runner = Callable[..., Trajectory]
+"""Like ``simulate``, with the patient, the parameters, the setting and the horizon of the story filled in."""
+
+
 @cache
-def _templates() -> tuple[Mapping[str, Any], ...]:
-    return tuple(tomllib.loads(read_text("story.toml"))["link"])
+def _templates() -> Mapping[str, Mapping[str, Any]]:
+    return {one["id"]: one for one in tomllib.loads(read_text("story.toml"))["link"]}
 
 
 def tell(
@@ -72,27 +76,46 @@ def tell(
         Where the regimen gives no ketamine.
     """
     chosen = parameters or load_parameters(DEFAULT_SET)
-    common: dict[str, Any] = {"patient": patient, "parameters": chosen}
+    common: dict[str, Any] = {"patient": patient, "parameters": chosen, "setting": setting}
+    run = partial(simulate, **common, days=story_days(regimen))
+    course = run(regimen)
+    beside: dict[str, Any] = {"variables": ["madrs_points"], "is_dense": True}
+    numbers = course_numbers(course) | numbers_beside(regimen, course, partial(run, **beside))
+    return tuple(link(one, numbers, setting=setting, half_lost=half_lost(course)) for one in _templates())
+
+
+def link(id: str, numbers: Mapping[str, float], **words: str) -> Link:
+    """Return one link of the chain, its sentence filled with the numbers and words it names.
+
+    Raises
+    ------
+    KeyError
+        A number or word that the sentence names is not given.
+    """
+    one = _templates()[id]
+    rounded = {name: _no_minus_zero(value) for name, value in numbers.items()}
+    return Link(
+        id=one["id"],
+        title=one["title"],
+        text=_template(one, rounded).format(**rounded, **words),
+        grade=one["grade"],
+        evidence=tuple(one["evidence"]),
+        against=one["against"],
+    )
+
+
+def story_days(regimen: Regimen) -> float:
+    """Return how many days the story follows a regimen: six weeks and a day after its last dose, or longer.
+
+    Raises
+    ------
+    InvalidInputError
+        Where the regimen gives no ketamine.
+    """
     given = [Given(dose) for dose in regimen.doses(70.0) if is_ketamine_dose(dose)]
     if not given:
         raise invalid("regimen", must="one that gives ketamine", got=print_regimen(regimen))
-    days = (session_starts_h(given)[-1] + END_H) / 24.0 + 1.0
-    common |= {"setting": setting, "days": max(days, default_days(regimen))}
-    course = simulate(regimen, **common)
-    words = {"setting": setting, "half_lost": _half_lost(course)}
-    found = _numbers(course) | _beside(regimen, course, common)
-    numbers = {name: _no_minus_zero(value) for name, value in found.items()}
-    return tuple(
-        Link(
-            id=one["id"],
-            title=one["title"],
-            text=_template(one, numbers).format(**numbers, **words),
-            grade=one["grade"],
-            evidence=tuple(one["evidence"]),
-            against=one["against"],
-        )
-        for one in _templates()
-    )
+    return max((session_starts_h(given)[-1] + END_H) / 24.0 + 1.0, default_days(regimen))
 
 
 def _no_minus_zero(value: float) -> float:
@@ -106,49 +129,88 @@ def _template(link: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
     return other["text"] if other and numbers[other["name"]] < other["below"] else link["text"]
 
 
-def _beside(regimen: Regimen, course: Trajectory, common: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of what stands beside the course: no hope, therapy, an antidepressant, stress."""
-    start_h, last_h = course.session_starts_h[0], course.session_starts_h[-1]
-    mood: dict[str, Any] = {"variables": ["madrs_points"], "is_dense": True}
-    text = _without_therapy(regimen)
-    plain = simulate(parse_regimen(text), **mood, **common)
+def numbers_beside(regimen: Regimen, course: Trajectory, run: Runner) -> dict[str, float]:
+    """Return the numbers of what stands beside the course: no hope, therapy, an antidepressant, stress.
 
-    def madrs(one: Trajectory, time_h: float) -> float:
-        return float(value_at(one, "madrs_points", [time_h])[0, 0])
-
-    def with_therapy(plan: str, days: Sequence[int], *, omit: Sequence[str] = ()) -> float:
-        times = ", ".join(f"{last_h / 24.0 + day:g}" for day in days)
-        taught = parse_regimen(f"{plan}; {THERAPY} at {times} d")
-        return madrs(simulate(taught, omit=omit, **mood, **common), last_h + END_H)
-
-    none = simulate(regimen, omit=["expectancy"], **mood, **common)
-    untreated = simulate(regimen, omit=PARTS, **mood, **common)
-    slow = simulate(SLOW, **mood, **{**common, "setting": "none", "days": 49.0})
-    begins, ends, load = STRESS
-    hard = Life(stress=(Pulse(last_h + begins, last_h + ends, load),))
-    stressed = simulate(regimen, life=hard, **mood, **common)
-    others = tuple(part for part in PARTS if part != "therapy")
-    belief = course["belief_to_be_on_drug_fraction"][0]
-    untaught = madrs(plain, last_h + END_H)
+    Parameters
+    ----------
+    run : Runner
+        Must give ``madrs_points``.
+    """
+    untreated = run(regimen, omit=PARTS)
     return {
-        "drug_2h": madrs(none, start_h + 2) - madrs(untreated, start_h + 2),
-        "drug_day": madrs(none, start_h + 24) - madrs(untreated, start_h + 24),
-        "hope_2h": madrs(course, start_h + 2) - madrs(none, start_h + 2),
-        "hope_day": madrs(course, start_h + 24) - madrs(none, start_h + 24),
-        "belief_before": float(belief[0]),
-        "belief_after_visit": float(value_at(course, "belief_to_be_on_drug_fraction", [start_h + 24])[0, 0]),
-        "therapy_in": untaught - with_therapy(text, IN_WINDOW_D),
-        "therapy_late": untaught - with_therapy(text, LATE_D),
-        "therapy_alone": madrs(untreated, last_h + END_H) - with_therapy(text, IN_WINDOW_D, omit=others),
-        "occupancy": occupancy_of(parse_regimen(SLOW))[0].height,
-        "slow_day": madrs(slow, 24.0) - madrs(slow, 0.0),
-        "slow_week": madrs(slow, 168.0) - madrs(slow, 0.0),
-        "slow_six": madrs(slow, 1008.0) - madrs(slow, 0.0),
-        "stress_cost": madrs(stressed, last_h + END_H) - madrs(course, last_h + END_H),
+        **hope_numbers(regimen, course, run, untreated),
+        **therapy_numbers(regimen, course, run, untreated),
+        **slow_numbers(run),
+        **stress_numbers(regimen, course, run),
     }
 
 
-def _without_therapy(regimen: Regimen) -> str:
+def hope_numbers(
+    regimen: Regimen, course: Trajectory, run: Runner, untreated: Trajectory
+) -> dict[str, float]:
+    """Return what hope and the drug alone change of mood, and what the patient believes to be given."""
+    none = run(regimen, omit=["expectancy"])
+    start_h = course.session_starts_h[0]
+    belief = course["belief_to_be_on_drug_fraction"][0]
+    return {
+        "drug_2h": _madrs(none, start_h + 2) - _madrs(untreated, start_h + 2),
+        "drug_day": _madrs(none, start_h + 24) - _madrs(untreated, start_h + 24),
+        "hope_2h": _madrs(course, start_h + 2) - _madrs(none, start_h + 2),
+        "hope_day": _madrs(course, start_h + 24) - _madrs(none, start_h + 24),
+        "belief_before": float(belief[0]),
+        "belief_after_visit": float(value_at(course, "belief_to_be_on_drug_fraction", [start_h + 24])[0, 0]),
+    }
+
+
+def therapy_numbers(
+    regimen: Regimen, course: Trajectory, run: Runner, untreated: Trajectory
+) -> dict[str, float]:
+    """Return what three hours of a therapy change of mood: within the window, late, and without the drug."""
+    text, last_h = without_therapy(regimen), course.session_starts_h[-1]
+    others = tuple(part for part in PARTS if part != "therapy")
+
+    def with_therapy(days: Sequence[int], *, omit: Sequence[str] = ()) -> float:
+        return _madrs(run(parse_regimen(taught(text, last_h, days)), omit=omit), last_h + END_H)
+
+    untaught = _madrs(run(parse_regimen(text)), last_h + END_H)
+    return {
+        "therapy_in": untaught - with_therapy(IN_WINDOW_D),
+        "therapy_late": untaught - with_therapy(LATE_D),
+        "therapy_alone": _madrs(untreated, last_h + END_H) - with_therapy(IN_WINDOW_D, omit=others),
+    }
+
+
+def taught(text: str, last_h: float, days: Sequence[float], therapy: str = THERAPY) -> str:
+    """Return a regimen with sessions of a therapy on some days after the last dose."""
+    times = ", ".join(f"{last_h / 24.0 + day:g}" for day in days)
+    return f"{text}; {therapy} at {times} d"
+
+
+def slow_numbers(run: Runner) -> dict[str, float]:
+    """Return what an ordinary antidepressant alone does, hope aside."""
+    slow = run(SLOW, setting="none", days=49.0)
+    return {
+        "occupancy": occupancy_of(parse_regimen(SLOW))[0].height,
+        "slow_day": _madrs(slow, 24.0) - _madrs(slow, 0.0),
+        "slow_week": _madrs(slow, 168.0) - _madrs(slow, 0.0),
+        "slow_six": _madrs(slow, 1008.0) - _madrs(slow, 0.0),
+    }
+
+
+def stress_numbers(regimen: Regimen, course: Trajectory, run: Runner) -> dict[str, float]:
+    """Return what strong stress some time after the last dose costs."""
+    last_h = course.session_starts_h[-1]
+    begins, ends, load = STRESS
+    stressed = run(regimen, life=Life(stress=(Pulse(last_h + begins, last_h + ends, load),)))
+    return {"stress_cost": _madrs(stressed, last_h + END_H) - _madrs(course, last_h + END_H)}
+
+
+def _madrs(one: Trajectory, time_h: float) -> float:
+    return float(value_at(one, "madrs_points", [time_h])[0, 0])
+
+
+def without_therapy(regimen: Regimen) -> str:
     """Return the clauses of a regimen that give drugs only."""
     kept = []
     for clause in print_regimen(regimen).split("; "):
@@ -161,7 +223,7 @@ def _without_therapy(regimen: Regimen) -> str:
     return "; ".join(kept)
 
 
-def _half_lost(course: Trajectory) -> str:
+def half_lost(course: Trajectory) -> str:
     """Say how many days after the last dose half of the largest gain is lost."""
     last_h = course.session_starts_h[-1]
     after = course.times_h >= last_h
@@ -174,7 +236,7 @@ def _half_lost(course: Trajectory) -> str:
     return f"lost {(times[lowest + back[0]] - last_h) / 24.0:.0f} days after it"
 
 
-def _numbers(course: Trajectory) -> dict[str, float]:
+def course_numbers(course: Trajectory) -> dict[str, float]:
     """Return every number of the course itself that the sentences name."""
     start_h = course.session_starts_h[0]
     last_h = course.session_starts_h[-1]
