@@ -258,11 +258,11 @@ def _of_file(name: str) -> Iterable[Rule]:
 
 
 def _rule(one: Mapping[str, Any], version: str) -> Rule:
-    lists = {key: tuple(one.get(key, ())) for key in ("moments", "records", "drugs", "routes")}
-    plain = {key: value for key, value in one.items() if key not in {*lists, "fails_if", "elsewhere"}}
+    names = ("moments", "records", "drugs", "routes")
+    given: dict[str, Any] = {key: value for key, value in one.items() if key not in {"fails_if", "elsewhere"}}
+    given |= {key: tuple(one.get(key, ())) for key in names}
     return Rule(
-        **plain,
-        **lists,
+        **given,
         fails_if=read_conditions(one["fails_if"]) if "fails_if" in one else None,
         elsewhere=cast("Severity | None", one.get("elsewhere")),
         version=version,
