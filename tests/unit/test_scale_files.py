@@ -17,7 +17,7 @@ SHARED = {
     *("source_keys", "severity_bands", "thresholds"),
 }
 MAPPED = {"response", "anchors", "rating_noise"}
-OF_KIND = {"mood": MAPPED | {"remission"}, "ideation": MAPPED, "acute": set()}
+OF_KIND = {"mood": MAPPED | {"remission"}, "ideation": MAPPED, "acute": set(), "anxiety": set()}
 KNOTS = {"mood": "severity_fraction", "ideation": "ideation_fraction"}
 STATUS = {"measured", "definition", "crosswalk", "assumed"}
 SCALES: dict[str, dict[str, Any]] = {
@@ -33,10 +33,10 @@ def expected_points(name: str, severity_fraction: float) -> float:
     return float(np.interp(severity_fraction, anchors["severity_fraction"], anchors["points"]))
 
 
-def test_five_scales_of_mood_two_of_ideation_and_two_of_the_session_are_shipped():
+def test_five_scales_of_mood_two_of_ideation_one_of_anxiety_and_two_of_the_session_are_shipped():
     assert sorted(MOODS) == ["bdi", "hamd17", "madrs", "phq9", "qids_sr16"]
     assert sorted(IDEATIONS) == ["cssrs_ideation", "ssi"]
-    assert sorted(set(SCALES) - {*MOODS, *IDEATIONS}) == ["cadss", "moaas"]
+    assert sorted(set(SCALES) - {*MOODS, *IDEATIONS}) == ["cadss", "gad7", "moaas"]
 
 
 @pytest.mark.parametrize("name", SCALES)

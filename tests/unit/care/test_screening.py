@@ -160,7 +160,8 @@ def test_an_override_that_is_no_longer_needed_is_listed():
 
 @pytest.mark.parametrize("field", ["suicidal_intent_or_plan", "recent_suicidal_behaviour"])
 def test_intent_plan_or_recent_behaviour_come_first(field: str):
-    found = screened(**{field: True})
+    named: dict[str, Any] = {field: True}
+    found = screened(**named)
     assert found.says[0].startswith("Urgent")
     assert "OWN-SUICIDE-01" in [one.rule_id for one in found.standing]
 
