@@ -1,8 +1,8 @@
 """Instants that never run backwards, days of the site's calendar, and how long something lasted.
 
 A computer's clock can be set, and summer time comes and goes. So a reading of the clock is an interval: its
-earliest and its latest. What must have lasted long enough is counted to the earliest; what may be late, to the
-latest. Both then err towards looking once more.
+earliest and its latest. What must have lasted long enough is counted to the earliest; what may be late, to
+the latest. Both then err towards looking once more.
 """
 
 from __future__ import annotations

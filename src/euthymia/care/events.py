@@ -40,6 +40,10 @@ class Kind:
     takes_values : bool
         Whether it may carry measured values.
     needs_reason : bool
+    needs_values : tuple of str
+        Values that it must carry.
+    roles : tuple of str
+        Who may enter it; empty: everybody who may enter anything.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Kind:
     may: tuple[str, ...] = ()
     takes_values: bool = False
     needs_reason: bool = False
+    needs_values: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
 
 def _read_kinds() -> dict[str, Kind]:
@@ -62,6 +68,8 @@ def _read_kinds() -> dict[str, Kind]:
             may=(*row.get("may", ()), "note"),
             takes_values=row.get("takes_values", False),
             needs_reason=row.get("needs_reason", False),
+            needs_values=tuple(row.get("needs_values", ())),
+            roles=tuple(row.get("roles", ())),
         )
         for name, row in table["kinds"].items()
     }
@@ -86,6 +94,7 @@ def check_event(event: Event) -> Event:
         raise unknown("kind of event", event.kind, kinds())
     _all_of("subjects", kind.subjects, event.subjects, event.kind)
     _all_of("facts", kind.needs, event.facts, event.kind)
+    _all_of("values", kind.needs_values, event.values, event.kind)
     for name in event.facts:
         if name not in (*kind.needs, *kind.may):
             what = f"fact of {event.kind}"
@@ -94,6 +103,8 @@ def check_event(event: Event) -> Event:
         raise invalid("values", must=f"left out of {event.kind}", got=", ".join(event.values))
     if kind.needs_reason and not (event.reason or "").strip():
         raise invalid("reason", must=f"given with {event.kind}", got="nothing")
+    if kind.roles and event.role not in kind.roles:
+        raise invalid("role", must=f"{' or '.join(kind.roles)} for {event.kind}", got=repr(event.role))
     _require_plain(event)
     return event
 

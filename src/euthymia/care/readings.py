@@ -1,15 +1,15 @@
 """What is read off a device, weighed or rated: as entered, in which unit, and what is asked about it.
 
-A value that cannot be, that is unusual, or that looks like another unit is written down as it was entered, and a
-question is put to the person who entered it. Nothing is changed here. While a question is open the value proves
-nothing: for what needs it, it is unknown.
+A value that cannot be, that is unusual, or that looks like another unit is written down as it was entered,
+and a question is put to the person who entered it. Nothing is changed here. While a question is open the
+value proves nothing: for what needs it, it is unknown.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -23,8 +23,6 @@ QuestionKind = Literal["impossible", "unusual", "unit", "swapped", "whole", "rep
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[.,]\d+")
 REPEATED_COUNT = 3
 """So many values equal to those of the reading before look copied."""
-MENTAL_STATES = ("calm", "anxious", "euphoric", "confused", "agitated", "severe agitation")
-DISSOCIATION = ("none", "mild", "moderate", "severe")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +52,7 @@ class Question:
     kind : str
         impossible, unusual, unit, swapped, whole or repeated.
     field : str
-        The value asked about.
+        The values asked about, with blanks between.
     entered : str
         As entered.
     says : str
@@ -183,7 +181,7 @@ def _about(name: str, value: Quantity) -> Iterable[Question]:
             kind=kind,
             field=name,
             entered=str(value),
-            says=f"{measure.label}: {value}. Usual is {low:g} to {high:g} {measure.unit}. Is it right as entered?",
+            says=f"{measure.label}: {value}. Usual is {low:g} to {high:g} {measure.unit}. Right as entered?",
             proposals=_other_units(measure, value),
         )
 
@@ -207,9 +205,9 @@ def _swapped(values: Mapping[str, Quantity]) -> Iterable[Question]:
     if high is not None and low is not None and high.canonical <= low.canonical:
         yield Question(
             kind="swapped",
-            field="systolic_mmHg",
+            field="systolic_mmHg diastolic_mmHg",
             entered=f"{high.entered}/{low.entered}",
-            says=f"Pressure {high.entered}/{low.entered}: the first is not the larger. Is it right as entered?",
+            says=f"Pressure {high.entered}/{low.entered}: the first is not the larger. Right as entered?",
             proposals=({"systolic_mmHg": low, "diastolic_mmHg": high},),
         )
 
@@ -240,19 +238,7 @@ def _repeated(values: Mapping[str, Quantity], before: Mapping[str, Quantity]) ->
     if len(measured) >= REPEATED_COUNT and len(same) == len(measured):
         yield Question(
             kind="repeated",
-            field=same[0],
+            field=" ".join(same),
             entered=", ".join(str(values[name]) for name in same),
             says="Every value is that of the reading before. Were they measured again?",
         )
-
-
-def state_of(words: Sequence[str], given: object, field: str) -> str:
-    """Return a word of a list as it was given.
-
-    Raises
-    ------
-    UnknownNameError
-    """
-    if given not in words:
-        raise unknown(field, str(given), words)
-    return str(given)

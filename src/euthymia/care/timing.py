@@ -262,7 +262,7 @@ def finding(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Condition:
+class Criterion:
     """A finding with when it was seen, how old that is, and who has signed for it.
 
     Attributes
