@@ -42,6 +42,7 @@ def _main(
 
 def _register() -> None:
     from euthymia.cli import (
+        brain,
         catalogue,
         demo,
         evidence,
@@ -61,6 +62,7 @@ def _register() -> None:
     app.command("summarise")(summarise.summarise)
     app.command("story")(story.story)
     app.command("episode")(story.episode)
+    app.command("brain")(brain.brain)
     app.command("patient")(patient.patient)
     app.command("rivals")(rivals.rivals)
     app.command("fit")(fit.fit)
@@ -68,6 +70,7 @@ def _register() -> None:
     app.command("sensitivity")(sensitivity.sensitivity)
     app.add_typer(trial.app, name="trial")
     app.add_typer(evidence.app, name="evidence")
+    app.add_typer(care.app, name="care")
     app.command("sets")(catalogue.sets)
     app.command("routes")(catalogue.routes)
     app.command("settings")(catalogue.list_settings)

@@ -50,7 +50,9 @@ ENGINES = ("c", "numpy", "reference")
 ENGINE_VARIABLE = "EUTHYMIA_ENGINE"
 """Environment variable that names the engine where none is asked for; without it the first."""
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
-"""Layers of ``variables.csv`` that belong to the chain; ``pk`` is the other one."""
+"""Layers of ``variables.csv`` that belong to the chain; ``pk`` is another, and what is read off the network."""
+CONNECTIVITY_LAYER = "connectivity"
+"""Layer of what is read off the network at the couplings of the chain: given only where it is asked for."""
 AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 18.0, 24.0])
 MOST_EVENTS = 200
 """Events that are followed closely; later ones every six hours."""
@@ -295,6 +297,7 @@ def _names(
     chain = [stem for stem, one in all_variables().items() if one.layer in CHAIN_LAYERS]
     if variables is None:
         return tuple(offered), tuple(chain)
+    chain += [stem for stem, one in all_variables().items() if one.layer == CONNECTIVITY_LAYER]
     stems = list(dict.fromkeys(find_variable(name).stem for name in variables))
     for stem in stems:
         if stem not in offered and stem not in chain:

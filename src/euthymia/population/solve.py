@@ -21,6 +21,7 @@ from euthymia.errors import RunFailedError
 from euthymia.mechanism.symptoms.scales import expected
 from euthymia.model.chain import FINENESS, ChainSolution, gamma_index, solve_chain
 from euthymia.model.concentrations import Epoch, PkSolution, default_times_h, session_starts_h, solve_pk
+from euthymia.model.connectivity import COUPLINGS, Change, change_names, changes_from_health
 from euthymia.model.course import Course
 from euthymia.model.pk import Given
 from euthymia.model.scales import scales
@@ -222,13 +223,15 @@ def _chain_of(run: Run, part: slice, drawn: _Drawn, **more: Any) -> ChainSolutio
 
 
 def _with_made(run: Run, values: Mapping[str, Any], found: ChainSolution) -> ChainSolution:
-    """Return a solution with what is made of its observables: scales, and the gamma index."""
+    """Return a solution with what is made of its observables: scales, gamma index, what the network shows."""
     by_stem = {find_variable(name).stem: array for name, array in found.values.items()}
     for scale in scales().values():
         if scale.variable in run.chain_names:
             by_stem[scale.variable] = expected(by_stem[scale.latent], scale.map)
     if "gamma_index_relative" in run.chain_names:
         by_stem["gamma_index_relative"] = gamma_index(run.parameters, values, by_stem)
+    if {*run.chain_names} & {*change_names()}:
+        by_stem |= changes_from_health(Change(*(by_stem[name] for name in COUPLINGS)))
     return found._replace(values={name: by_stem[name] for name in run.chain_names})
 
 
@@ -286,9 +289,10 @@ def _of(amount_umol: Any, part: slice) -> Any:
 
 
 def _solved_for(chain_names: Sequence[str]) -> list[str]:
-    """Return what the equations must give for some observables: scales and the gamma index are made of it."""
+    """Return what the equations must give for some observables: scales, gamma index and network are made of it."""
     made_of: dict[str, tuple[str, ...]] = {scale.variable: (scale.latent,) for scale in scales().values()}
     made_of["gamma_index_relative"] = ("nmda_block_pyramidal_fraction", "nmda_block_interneuron_fraction")
+    made_of |= dict.fromkeys(change_names(), COUPLINGS)
     stems = dict.fromkeys(part for name in chain_names for part in made_of.get(name, (name,)))
     return [find_variable(stem).name for stem in stems]
 
