@@ -37,8 +37,12 @@ REFERENCE = (
 )
 """Gives everything that the pages give, once: its pilots show how large each observable becomes."""
 REFERENCE_STRESS = Pulse(100.0, 200.0, 1.0)
+WELL_STRAIN = (0.0, 1344.0, 3.0)
+"""What makes an episode of somebody who was well: eight weeks at three times the load of an episode."""
 ENGINE = "c"
 """Steps by the compiled library; NumPy takes them where there is no compiler."""
+READ_OFF = {"network_sign"}
+"""Mechanisms that change what is read off and no size."""
 MOST_REMEMBERED = 400
 MOST_WAITING = 64
 """Runs that may wait for a core; more is refused and may be tried again."""
@@ -127,6 +131,11 @@ def remembered(key: Hashable, find: Callable[[], Any]) -> Any:
     return _memory.get(("made", key), find)
 
 
+def is_made(key: Hashable) -> bool:
+    """Whether something that ``remembered`` finds is known."""
+    return ("made", key) in _memory
+
+
 def is_remembered(ask: Ask) -> bool:
     """Whether an answer would come at once."""
     return ask in _memory
@@ -144,7 +153,8 @@ def _in_turn(find: Callable[[], Trajectory]) -> Trajectory:
 
 def _solved(ask: Ask) -> Trajectory:
     run = _prepared(ask)
-    run = replace(run, calibration=_grid()) if _takes_reference(run) else calibrate(run)
+    is_well = run.life.is_well
+    run = replace(run, calibration=_grid(is_well=is_well)) if _takes_reference(run) else calibrate(run)
     parts = solved(run, None, None)
     return trajectory_of(run, parts, notes_of(run, parts))
 
@@ -170,12 +180,13 @@ def _prepared(ask: Ask) -> Run:
 
 
 def _takes_reference(run: Run) -> bool:
-    """Whether the reference schedule stands for a run: the default numbers and equations, compiled."""
+    """Whether the reference schedule stands for a run: the default numbers, with switches that size nothing."""
     chosen = run.parameters
-    is_plain = chosen.name == DEFAULT_SET and not chosen.mechanisms and not chosen.overrides
-    return is_plain and not run.life.is_well
+    return chosen.name == DEFAULT_SET and set(chosen.mechanisms) <= READ_OFF
 
 
 @cache
-def _grid() -> Calibration | None:
-    return calibrate(prepare(REFERENCE, life=Life(stress=(REFERENCE_STRESS,)), engine=ENGINE)).calibration
+def _grid(*, is_well: bool) -> Calibration | None:
+    strain = Pulse(*WELL_STRAIN) if is_well else REFERENCE_STRESS
+    life = Life(stress=(strain,), is_well=is_well)
+    return calibrate(prepare(None if is_well else REFERENCE, life=life, engine=ENGINE)).calibration

@@ -2,17 +2,245 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import json
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
+from euthymia.dosing.notation import print_regimen
 from euthymia.web.link import Link
+from euthymia.web.problems import DOCUMENTED
 from euthymia.web.render import render
+from euthymia.web.story import controls
+from euthymia.web.story.pictures import PICTURES, is_ready, view_of
+from euthymia.web.story.proof import VERDICTS, chapters, contraindications
+from euthymia.web.story.state import Asked, State
+from euthymia.web.story.view import View, course_of, days_of
+from euthymia.population.story import course_numbers
+from euthymia.tables import read_text
 
 LINK = Link(path="/", title="The story", place=0)
+AT_ONCE = 2
+"""Chapters that stand in the page from the start, whatever has to be computed for them."""
 router = APIRouter()
+ChapterName = Literal[
+    "brain",
+    "surge",
+    "repair",
+    "network",
+    "pace",
+    "routes",
+    "session",
+    "therapy",
+    "ideation",
+    "relapse",
+    "safety",
+    "people",
+]
+
+
+class LineJson(BaseModel):
+    """A curve; ``values`` stand at the times of its chart."""
+
+    label: str
+    values: list[float | None]
+    low: list[float | None] | None = None
+    high: list[float | None] | None = None
+
+
+class ChartJson(BaseModel):
+    """A chart as numbers."""
+
+    id: str
+    title: str
+    summary: str
+    x_quantity: str
+    x_unit: str
+    quantity: str
+    unit: str
+    x: list[float | None]
+    lines: list[LineJson]
+
+
+class ChapterJson(BaseModel):
+    """A chapter for programs: its sentences and numbers for the patient asked for."""
+
+    ok: bool = True
+    id: str
+    title: str
+    regimen: str
+    command: str
+    query: str
+    sentences: list[str]
+    numbers: dict[str, float | None]
+    charts: list[ChartJson]
+    status: str = "simulated; research software, not a medical device"
+
+
+class ChapterLink(BaseModel):
+    """A chapter in the list of chapters."""
+
+    id: str
+    place: int
+    mission: str
+    title: str
+    url: str
+
+
+class StoryJson(BaseModel):
+    """The story for programs: what the patient gets and where each chapter is."""
+
+    ok: bool = True
+    regimen: str
+    command: str
+    query: str
+    state: dict[str, str | float | int | bool]
+    chapters: list[ChapterLink]
 
 
 @router.get("/", include_in_schema=False)
-def page(request: Request) -> HTMLResponse:
-    """Return the page."""
-    return render(request, "story.html")
+def page(
+    request: Request, state: Asked, everything: Annotated[bool, Query(alias="all")] = False
+) -> HTMLResponse:
+    """Return the page: chapters that are known at once, the others to be fetched as they come into sight."""
+    names = list(PICTURES)
+    views = {
+        name: view_of(name, state) if everything or place < AT_ONCE or is_ready(name, state) else None
+        for place, name in enumerate(names)
+    }
+    return render(
+        request,
+        "story.html",
+        state=state,
+        chapters=list(chapters().values()),
+        views=views,
+        controls=controls.of(state),
+        verdicts=VERDICTS,
+        contraindications=contraindications(),
+        notice=read_notice(),
+        **_bar(state),
+    )
+
+
+@router.get("/story/patient", include_in_schema=False)
+def patient(request: Request, state: Asked, was_route: str = "") -> HTMLResponse:
+    """Return the bar that says who the patient is; the address of the page follows."""
+    answer = render(
+        request,
+        "story_patient.html",
+        state=state,
+        is_new_route=was_route not in ("", state.route),
+        dose=controls.dose(state),
+        **_bar(state),
+    )
+    answer.headers["HX-Push-Url"] = f"/{state.query}"
+    answer.headers["HX-Trigger"] = json.dumps({"patient": {"query": state.query}})
+    return answer
+
+
+@router.get("/story/chapter/{name}", include_in_schema=False)
+def chapter(request: Request, name: Annotated[ChapterName, Path()], state: Asked) -> HTMLResponse:
+    """Return the live part of a chapter."""
+    return render(request, "story_live.html", view=view_of(name, state), chapter=chapters()[name])
+
+
+@router.get("/api/story", responses=DOCUMENTED, tags=["story"])
+def story_json(state: Asked) -> StoryJson:
+    """Return what the patient gets, and the chapters."""
+    return StoryJson(
+        regimen=print_regimen(state.regimen),
+        command=state.command(days_of(state)),
+        query=state.query,
+        state=state.plain,
+        chapters=[
+            ChapterLink(
+                id=one.id,
+                place=one.place,
+                mission=one.mission,
+                title=one.title,
+                url=f"/api/story/chapters/{one.id}{state.query}",
+            )
+            for one in chapters().values()
+        ],
+    )
+
+
+@router.get("/api/story/chapters/{name}", responses=DOCUMENTED, tags=["story"])
+def chapter_json(name: Annotated[ChapterName, Path()], state: Asked) -> ChapterJson:
+    """Return a chapter's sentences, numbers and curves."""
+    view = view_of(name, state)
+    return ChapterJson(
+        id=name,
+        title=chapters()[name].title,
+        regimen=print_regimen(state.regimen),
+        command=state.command(days_of(state)),
+        query=state.query,
+        sentences=list(view.sentences),
+        numbers={key: _finite(value) for key, value in view.numbers.items()},
+        charts=_charts(view),
+    )
+
+
+def _charts(view: View) -> list[ChartJson]:
+    return [
+        ChartJson(
+            id=one.id,
+            title=one.title,
+            summary=one.summary,
+            x_quantity=one.x_quantity,
+            x_unit=one.x_unit,
+            quantity=one.quantity,
+            unit=one.unit,
+            x=[_finite(float(value)) for value in one.x],
+            lines=[
+                LineJson(
+                    label=line.label,
+                    values=[_finite(float(value)) for value in line.values],
+                    low=None if line.low is None else [_finite(float(value)) for value in line.low],
+                    high=None if line.high is None else [_finite(float(value)) for value in line.high],
+                )
+                for line in one.lines
+            ],
+        )
+        for one in view.charts
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _bar(state: State) -> dict[str, object]:
+    """Return what the bar over the chapters says."""
+    numbers = course_numbers(course_of(state))
+    return {
+        "words": state.words,
+        "before": numbers["madrs_start"],
+        "after_day": numbers["madrs_day"],
+        "command": state.command(days_of(state)),
+    }
+
+
+def read_notice() -> list[str]:
+    """Return what must stand where suicidality is named."""
+    import tomllib
+
+    return list(tomllib.loads(read_text("notices.toml"))["ideation"]["text"])
+
+
+def warm() -> Iterator[Callable[[], object]]:
+    """Yield the chapters of a first visit, then what other accounts and routes compile or keep."""
+    first = State()
+    for name in PICTURES:
+        yield partial(view_of, name, first)
+    yield partial(view_of, "network", State(account="hypo"))
+    yield partial(view_of, "ideation", State(among="ideation"))
+    for sessions in (1, 8):
+        yield partial(view_of, "ideation", State(sessions=sessions))
+    for route in ("nasal", "intramuscular", "oral"):
+        yield partial(view_of, "pace", State.create(route=route))
