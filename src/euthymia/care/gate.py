@@ -15,6 +15,7 @@ from euthymia.care.clock import Now, local_day
 from euthymia.care.course import DOSING, Course, enrolment, screened, signed_for, valid_until
 from euthymia.care.findings import Finding
 from euthymia.care.obligation import Alert
+from euthymia.care.prompts import is_urgent
 from euthymia.care.record import Event
 from euthymia.care.session import Seen, Session
 from euthymia.care.site import Site
@@ -290,7 +291,7 @@ def _ideation(session: Session, around: Around, now: Now) -> Criterion:
     """Suicidal ideation since the last visit, asked today; intent, plan or behaviour goes to a prescriber."""
     event = session.last.get("risk_answered")
     level = event.facts["level"] if event else None
-    has = None if level is None else level not in around.timing.words["risk_urgent"]
+    has = None if event is None else not is_urgent(event, around.timing)
     says = "Suicidal ideation since the last visit was asked; intent, plan or behaviour: a prescriber first."
     return _plain("ideation", says, has, event=event, now=now, observed=level)
 

@@ -123,25 +123,30 @@ def of_risk(event: Event, site: Site, timing: Timing, now: Now) -> tuple[Event, 
     zero: a named clinician before leaving. A remote answer gets the crisis text in the same event.
     """
     level, item = event.facts["level"], event.facts.get("item_9") or 0
-    is_urgent = level in timing.words["risk_urgent"]
-    if level == "none" and item <= 0:
+    urgent = is_urgent(event, timing)
+    if level == "none" and item <= 0 and not urgent:
         return ()
-    facts: dict[str, Any] = {"needs_disposition": is_urgent, "blocks": "readiness"}
+    facts: dict[str, Any] = {"needs_disposition": urgent, "blocks": "readiness"}
     facts["inputs"] = {"level": level, "item_9": item, "instrument": event.facts["instrument"]}
     if event.facts["is_remote"]:
         facts["crisis_text"] = crisis_text(site.settings, timing)
     return (
         raised(
             event,
-            "suicide_urgent" if is_urgent else "suicide_watch",
+            "suicide_urgent" if urgent else "suicide_watch",
             now=now,
-            tier="stop" if is_urgent else "act",
+            tier="stop" if urgent else "act",
             owner=site.clinician(),
-            says=timing.words["urgent_says" if is_urgent else "watch_says"],
+            says=timing.words["urgent_says" if urgent else "watch_says"],
             version=timing.version,
             **facts,
         ),
     )
+
+
+def is_urgent(event: Event, timing: Timing) -> bool:
+    """Return whether an answer asks for a clinician now: by its level, or as the scoring of it said."""
+    return event.facts["level"] in timing.words["risk_urgent"] or event.facts.get("concern") == "now"
 
 
 def crisis_text(settings: Mapping[str, Any], timing: Timing) -> str:
