@@ -23,13 +23,15 @@ class Line:
     """A curve, or with ``low`` and ``high`` a curve in its band.
 
     ``tone`` picks the colour: ``main``, ``second``, ``third``, ``quiet`` or ``alarm``. A quiet line and every
-    ``dash`` are told apart without colour. Arrays are (T,), on the times of the chart.
+    ``dash`` are told apart without colour; ``is_dots`` draws single points.
+    Arrays are (T,), on the times of the chart.
     """
 
     label: str
     values: Array
     tone: str = "main"
     dash: bool = False
+    is_dots: bool = False
     low: Array | None = None
     high: Array | None = None
 
@@ -106,6 +108,7 @@ class Chart:
                     "label": one.label,
                     "tone": one.tone,
                     "dash": one.dash,
+                    "dots": one.is_dots,
                     "y": _plain(one.values[keep], self.decimals + 2),
                     "low": None if one.low is None else _plain(one.low[keep], self.decimals + 2),
                     "high": None if one.high is None else _plain(one.high[keep], self.decimals + 2),

@@ -180,7 +180,7 @@ def _prepared(ask: Ask) -> Run:
 
 
 def _takes_reference(run: Run) -> bool:
-    """Whether the reference schedule stands for a run: the default numbers, with switches that size nothing."""
+    """Whether the reference schedule stands for a run: default numbers, switches that size nothing."""
     chosen = run.parameters
     return chosen.name == DEFAULT_SET and set(chosen.mechanisms) <= READ_OFF
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from euthymia.dosing.notation import print_regimen
+from euthymia.model.connectome import load_connectome, surface
+from euthymia.population.story import course_numbers
+from euthymia.tables import read_text
 from euthymia.web.link import Link
 from euthymia.web.problems import DOCUMENTED
 from euthymia.web.render import render
@@ -21,10 +25,9 @@ from euthymia.web.story.pictures import PICTURES, is_ready, view_of
 from euthymia.web.story.proof import VERDICTS, chapters, contraindications
 from euthymia.web.story.state import Asked, State
 from euthymia.web.story.view import View, course_of, days_of
-from euthymia.population.story import course_numbers
-from euthymia.tables import read_text
 
 LINK = Link(path="/", title="The story", place=0)
+SIDES = ("left", "right")
 AT_ONCE = 2
 """Chapters that stand in the page from the start, whatever has to be computed for them."""
 router = APIRouter()
@@ -67,6 +70,13 @@ class ChartJson(BaseModel):
     lines: list[LineJson]
 
 
+class ToldJson(BaseModel):
+    """A sentence and the best evidence for the link of the chain that it tells of."""
+
+    text: str
+    grade: str
+
+
 class ChapterJson(BaseModel):
     """A chapter for programs: its sentences and numbers for the patient asked for."""
 
@@ -76,7 +86,7 @@ class ChapterJson(BaseModel):
     regimen: str
     command: str
     query: str
-    sentences: list[str]
+    sentences: list[ToldJson]
     numbers: dict[str, float | None]
     charts: list[ChartJson]
     status: str = "simulated; research software, not a medical device"
@@ -180,9 +190,33 @@ def chapter_json(name: Annotated[ChapterName, Path()], state: Asked) -> ChapterJ
         regimen=print_regimen(state.regimen),
         command=state.command(days_of(state)),
         query=state.query,
-        sentences=list(view.sentences),
+        sentences=[ToldJson(text=one.text, grade=one.grade) for one in view.sentences],
         numbers={key: _finite(value) for key, value in view.numbers.items()},
         charts=_charts(view),
+    )
+
+
+class BrainJson(BaseModel):
+    """The cortex as two meshes: points in mm (right, front, up), triangles, and the network of each point."""
+
+    ok: bool = True
+    points_mm: list[list[float]]
+    triangles: list[list[int]]
+    point_networks: list[list[str]]
+    notice: str
+
+
+@router.get("/api/story/brain", responses=DOCUMENTED, tags=["story"])
+def brain_json(response: Response) -> BrainJson:
+    """Return the surface that the chapter on networks is drawn on."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    held, connectome = surface(), load_connectome()
+    names = ("", *connectome.networks)
+    return BrainJson(
+        points_mm=[held.points_mm[side].ravel().round(1).tolist() for side in SIDES],
+        triangles=[held.triangles[side].ravel().tolist() for side in SIDES],
+        point_networks=[[names[number] for number in held.parcels[side]] for side in SIDES],
+        notice=connectome.note,
     )
 
 
@@ -215,7 +249,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _bar(state: State) -> dict[str, object]:
+def _bar(state: State) -> dict[str, Any]:
     """Return what the bar over the chapters says."""
     numbers = course_numbers(course_of(state))
     return {
@@ -228,8 +262,6 @@ def _bar(state: State) -> dict[str, object]:
 
 def read_notice() -> list[str]:
     """Return what must stand where suicidality is named."""
-    import tomllib
-
     return list(tomllib.loads(read_text("notices.toml"))["ideation"]["text"])
 
 

@@ -23,7 +23,8 @@
   function series(data) {
     const edge = (line) => ({ label: "", stroke: faded(colour(line.tone), 0.35), width: 1, points: { show: false } });
     return [{ label: data.xLabel }, ...data.lines.flatMap((line) => {
-      const curve = { label: line.label, stroke: colour(line.tone), width: line.tone === "quiet" ? 1.8 : 2.6, dash: line.dash ? [7, 5] : undefined, points: { show: false } };
+      if (line.dots) return [{ label: line.label, stroke: colour(line.tone), fill: line.dash ? colour("card") : colour(line.tone), width: 1.6, paths: () => null, points: { show: true, size: 7, width: 1.6, stroke: colour(line.tone), fill: line.dash ? colour("card") : colour(line.tone) } }];
+      const curve = { label: line.label, stroke: colour(line.tone), width: line.tone === "quiet" ? 1.8 : 2.6, dash: line.dash ? [7, 5] : undefined, points: { show: false }, paths: uPlot.paths.spline() };
       return line.low ? [curve, edge(line), edge(line)] : [curve];
     })];
   }
@@ -99,7 +100,7 @@
     holder.textContent = "";
     const size = () => ({ width: Math.max(holder.clientWidth, 200), height: figure.classList.contains("tall") ? 300 : 236 });
     const plot = new uPlot({
-      ...size(), padding: [10, 8, 0, 0], legend: { show: false }, bands: bands(data), series: series(data),
+      ...size(), padding: [10, 16, 0, 0], legend: { show: false }, bands: bands(data), series: series(data),
       cursor: { points: { size: 8 }, drag: { x: false, y: false }, y: false },
       scales: { x: { time: false, range: (_, low, high) => [low, high] }, y: { range: (_, low, high) => {
         const [bottom, top] = uPlot.rangeNum(data.floor ?? low, data.ceiling ?? high, 0.08, true);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
 from euthymia.population.settings import settings
 from euthymia.web.story.state import State, route_choices
 
@@ -141,7 +142,7 @@ def of(state: State) -> Mapping[str, Sequence[Control]]:
                     ("mindfulness", "mindfulness"),
                     ("meaning-centred therapy", "meaning-centred therapy"),
                 ),
-                help="Chosen here, it stays in the plan. Left out, the picture shows what cognitive therapy would do.",
+                help="Chosen here, it stays in the plan. With nothing, the picture shows cognitive therapy.",
             ),
             Slider(
                 name="therapy_day",

@@ -1,16 +1,17 @@
-"""Pictures of the first six chapters: from stress to the routes."""
+"""Pictures of the first five chapters: from stress to the pace of mood."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from euthymia.dosing.notation import parse_regimen
+from euthymia.mechanism.network.gaussian import Change
+from euthymia.model.connectivity import CHANGE_SUFFIX, changes_from_health
 from euthymia.model.course import Pulse
 from euthymia.population.run import Life
 from euthymia.population.story import SLOW, course_numbers, half_lost, hope_numbers, link, slow_numbers
 from euthymia.population.summary import value_at
 from euthymia.population.surroundings import PARTS
-from euthymia.tables import read_table
 from euthymia.web.charts import Chart, Line
 from euthymia.web.runs import Ask, simulated
 from euthymia.web.story.proof import chapters
@@ -18,6 +19,7 @@ from euthymia.web.story.state import State
 from euthymia.web.story.view import (
     DAY,
     Table,
+    Told,
     View,
     course_of,
     doses_until,
@@ -36,18 +38,19 @@ EPISODE = (
 )
 EPISODE_DAYS = 365.0
 STAIRS = "ketamine 0.5 then 2 then 11 mg/kg/h iv, 60 min each"
-"""Raises the level from nothing to that of anaesthesia; only the circuit's answer to the level is read off."""
+"""Raises the level to that of anaesthesia; only the answer of the circuit to the level is read off."""
 MIDAZOLAM = "midazolam 0.045 mg/kg iv over 40 min"
 ILL_FROM, WELL_TO = 20.0, 10.0
 """MADRS: moderate depression begins, and remission."""
 
 
-def words_of(state: State, *ids: str, **numbers: float) -> list[str]:
+def words_of(state: State, *ids: str, **numbers: float) -> list[Told]:
     """Return sentences of the story filled with the numbers of the patient's course."""
     course = course_of(state)
     found = course_numbers(course) | numbers
     words = {"setting": state.setting, "half_lost": half_lost(course)}
-    return [link(one, found, **words).text for one in ids]
+    links = [link(one, found, **words) for one in ids]
+    return [Told(text=one.text, grade=one.grade) for one in links]
 
 
 def brain(state: State) -> View:
@@ -96,8 +99,8 @@ def brain(state: State) -> View:
                 spans=span,
                 floor=0.0,
                 ceiling=1.1,
-                summary=f"Connections fall to {low['prefrontal_synapses_fraction']:.0%} of health in prefrontal "
-                f"cortex and to {low['hippocampal_synapses_fraction']:.0%} in the hippocampus.",
+                summary=f"Connections fall to {low['prefrontal_synapses_fraction']:.0%} of health in "
+                f"prefrontal cortex and to {low['hippocampal_synapses_fraction']:.0%} in the hippocampus.",
             ),
             Chart(
                 id="brain-mood",
@@ -116,8 +119,12 @@ def brain(state: State) -> View:
             ),
         ),
         sentences=(
-            f"{state.weeks} weeks of stress {state.strain:g} times beyond an ordinary life, in somebody who was well: "
-            f"MADRS reaches {madrs.max():.0f} of 60 and is {late:.0f} twelve weeks after the stress has ended. {outcome}",
+            Told(
+                text=f"{state.weeks} weeks of stress {state.strain:g} times beyond an ordinary life, in "
+                f"somebody who was well: MADRS reaches {madrs.max():.0f} of 60 and is {late:.0f} twelve "
+                "weeks "
+                f"after the stress has ended. {outcome}"
+            ),
         ),
         numbers={"madrs_highest": float(madrs.max()), "madrs_twelve_weeks_after": late, **low},
     )
@@ -263,7 +270,8 @@ def repair(state: State) -> View:
                 floor=0.0,
                 decimals=1,
                 summary=f"Connections gained peak at {highest.max():.1f} % of health on day "
-                f"{weeks_h[highest.argmax()] / DAY:.0f}, from {start:.0%}; on day 42 {highest[-1]:.1f} % are left.",
+                f"{weeks_h[highest.argmax()] / DAY:.0f}, from {start:.0%}; on day 42 {highest[-1]:.1f} % "
+                "are left.",
             ),
         ),
         sentences=words_of(state, *chapters()["repair"].links),
@@ -287,6 +295,12 @@ COUPLINGS = (
     ("within_default_coupling_change_fraction", "within the default mode network"),
     ("default_to_others_coupling_change_fraction", "to attention and control networks"),
 )
+NETWORKS = {
+    "Default": ("within_default_connectivity", "within the default mode network"),
+    "Cont": ("default_to_frontoparietal_connectivity", "with the frontoparietal network"),
+    "SalVentAttn": ("default_to_salience_connectivity", "with the salience network"),
+}
+"""Networks that the brain colours, by what a scan would show of them and the default mode network."""
 MOMENTS = (
     (0.0, "before"),
     (40.0 / 60.0, "40 min"),
@@ -305,6 +319,7 @@ def network(state: State) -> View:
     moments = [hours for hours, _ in MOMENTS]
     values = [100.0 * value_at(course, name, moments)[0] for name, _ in COUPLINGS]
     within, between = values
+    maps = _maps(within, between)
     direction = "above" if within[0] > 0 else "below"
     return View(
         charts=(
@@ -327,10 +342,14 @@ def network(state: State) -> View:
             ),
         ),
         sentences=(
-            f"By this account coupling within the network stands {within[0]:+.0f} % from health before treatment, "
-            f"{within[1]:+.0f} % in the session, {within[2]:+.0f} % after a day and {within[5]:+.0f} % after two weeks; "
-            f"coupling to other networks goes from {between[0]:+.0f} % to {between[2]:+.0f} % after a day.",
-            "None of these numbers is calibrated, and nothing else in the model depends on them.",
+            Told(
+                text=f"By this account coupling within the network stands {within[0]:+.0f} % from health "
+                f"before treatment, {within[1]:+.0f} % in the session, {within[2]:+.0f} % after a day and "
+                f"{within[5]:+.0f} % after two weeks; coupling to other networks goes from "
+                f"{between[0]:+.0f} % "
+                f"to {between[2]:+.0f} % after a day."
+            ),
+            Told(text="None of these numbers is calibrated, and nothing else in the model depends on them."),
         ),
         numbers={
             f"within_{label.replace(' ', '_')}": float(one)
@@ -341,20 +360,33 @@ def network(state: State) -> View:
             for (_, label), one in zip(MOMENTS, between, strict=True)
         },
         table=Table(
-            caption="Coupling against health, in per cent (simulated)",
+            caption="Against health (simulated): couplings of the model in per cent, and mean correlations "
+            "that a scan would show (differences of r)",
             heads=("", *(label for _, label in MOMENTS)),
-            rows=tuple(
-                (label, *(f"{one:+.1f}" for one in row))
-                for (_, label), row in zip(COUPLINGS, values, strict=True)
+            rows=(
+                *(
+                    (label, *(f"{one:+.1f} %" for one in row))
+                    for (_, label), row in zip(COUPLINGS, values, strict=True)
+                ),
+                *((f"r, {NETWORKS[name][1]}", *(f"{one:+.3f}" for one in row)) for name, row in maps.items()),
             ),
         ),
         brain={
-            "moments": [
-                {"label": label, "within": float(one)}
-                for (_, label), one in zip(MOMENTS, within, strict=True)
-            ]
+            "moments": [label for _, label in MOMENTS],
+            "networks": {name: [float(one) for one in row] for name, row in maps.items()},
         },
     )
+
+
+def _maps(within_percent: np.ndarray, between_percent: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the change of mean correlation of the default mode network with some networks, by moment."""
+    change = Change(
+        within_default=within_percent / 100.0,
+        default_to_others=between_percent / 100.0,
+        default_to_limbic=np.zeros_like(within_percent),
+    )
+    found = changes_from_health(change)
+    return {name: found[f"{stem}{CHANGE_SUFFIX}"] for name, (stem, _) in NETWORKS.items()}
 
 
 def pace(state: State) -> View:
@@ -403,8 +435,8 @@ def pace(state: State) -> View:
                 levels=((WELL_TO, "remission"),),
                 floor=0.0,
                 decimals=1,
-                summary=f"This plan: {found['madrs_start']:.0f} before, {found['madrs_day']:.0f} after a day. "
-                f"A sedative that people may take for the drug: {apart:.0f} points higher at a day.",
+                summary=f"This plan: {found['madrs_start']:.0f} before, {found['madrs_day']:.0f} after a day."
+                f" A sedative that people may take for the drug: {apart:.0f} points higher at a day.",
             ),
         ),
         sentences=words_of(state, *chapters()["pace"].links, **numbers),
@@ -412,104 +444,3 @@ def pace(state: State) -> View:
         | numbers
         | {"over_sedative_day": apart},
     )
-
-
-def routes(state: State) -> View:
-    """Return the level in blood by every route, the patient's own drawn thick."""
-    grid = np.linspace(0.0, 8.0, 241)
-    mine = _levels(state, grid)
-    lines = [Line(label=f"yours: {state.choice.title.lower()}", values=mine[0])]
-    rows = [_route_row(state, *mine)]
-    for name, tone, dash in (
-        ("infusion", "quiet", False),
-        ("intramuscular", "alarm", True),
-        ("nasal", "second", False),
-        ("sublingual", "third", True),
-        ("oral", "second", True),
-        ("extended", "third", False),
-    ):
-        if name != state.route:
-            other = State.create(route=name, sessions=1, weight_kg=state.weight_kg)
-            found = _levels(other, grid)
-            lines.append(Line(label=other.choice.title.lower(), values=found[0], tone=tone, dash=dash))
-            rows.append(_route_row(other, *found))
-    level, share = mine
-    numbers = {
-        "peak_ng_per_mL": float(level.max()),
-        "peak_min": 60.0 * float(grid[level.argmax()]),
-        "bioavailable_fraction": share,
-    }
-    return View(
-        charts=(
-            Chart(
-                id="routes-level",
-                title="Level in the blood after one dose",
-                quantity="Ketamine and esketamine in arterial plasma",
-                unit="ng/mL",
-                x=grid,
-                lines=lines,
-                floor=0.0,
-                decimals=0,
-                summary=f"{_dose(state)} {state.choice.words}: highest {level.max():.0f} ng/mL after "
-                f"{60 * grid[level.argmax()]:.0f} minutes; {share:.0%} of it reaches the circulation.",
-            ),
-        ),
-        sentences=words_of(state, *chapters()["routes"].links),
-        numbers=numbers,
-        table=Table(
-            caption="Routes side by side, each at a studied dose (simulated; status as printed for the United States)",
-            heads=("route", "dose", "highest level", "after", "reaches the blood", "once given", "status"),
-            rows=tuple(rows),
-        ),
-    )
-
-
-def _levels(state: State, grid: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the level of both enantiomers in ng/mL on a grid of hours, and the share that is absorbed."""
-    names = ("s_ketamine_arterial", "s_equivalents_site")
-    names = names if state.route == "nasal" else ("ketamine_arterial", *names)
-    one = simulated(
-        Ask(
-            regimen=state.choice.order.format(dose=f"{state.dose:g}"),
-            days=0.4,
-            variables=names,
-            patient=state.patient,
-            setting="none",
-        )
-    )
-    level = np.interp(grid, one.times_h, one[f"{names[0]}_ng_per_mL"][0])
-    return level, float(one.bioavailable_fraction[0])
-
-
-def _route_row(state: State, level: np.ndarray, share: float) -> tuple[str, ...]:
-    grid = np.linspace(0.0, 8.0, len(level))
-    stated = _stated(state.route)
-    return (
-        state.choice.title,
-        _dose(state),
-        f"{level.max():.0f} ng/mL",
-        f"{60 * grid[level.argmax()]:.0f} min",
-        f"{share:.0%}",
-        stated["interrupting"],
-        stated["status_us"],
-    )
-
-
-ROUTE_ROWS = {
-    "infusion": "iv_infusion",
-    "intramuscular": "intramuscular",
-    "subcutaneous": "subcutaneous",
-    "nasal": "intranasal (esketamine)",
-    "sublingual": "sublingual",
-    "oral": "oral",
-    "extended": "oral_extended_release",
-}
-"""Rows of ``routes.csv`` by the names that the story has for them."""
-
-
-def _stated(route: str) -> dict[str, str]:
-    return next(row for row in read_table("routes.csv") if row["route"] == ROUTE_ROWS[route])
-
-
-def _dose(state: State) -> str:
-    return f"{state.dose:g} {state.choice.unit}"

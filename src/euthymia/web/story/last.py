@@ -16,6 +16,7 @@ from euthymia.population.outcomes import response
 from euthymia.population.relapse import follow_up
 from euthymia.population.run import Life
 from euthymia.population.story import (
+    CLOSED,
     END_H,
     STRESS,
     course_numbers,
@@ -33,6 +34,7 @@ from euthymia.web.story.view import (
     DAY,
     PEOPLE,
     Table,
+    Told,
     View,
     course_of,
     days_of,
@@ -76,8 +78,8 @@ def session(state: State) -> View:
                 lines=(Line(label="dissociation (CADSS)", values=read["cadss_points"], tone="third"),),
                 floor=0.0,
                 decimals=1,
-                summary=f"Highest {numbers['cadss']:.0f} points after {numbers['cadss_min']:.0f} minutes; alertness "
-                f"falls to {numbers['moaas']:.1f} of 5.",
+                summary=f"Highest {numbers['cadss']:.0f} points after {numbers['cadss_min']:.0f} minutes; "
+                f"alertness falls to {numbers['moaas']:.1f} of 5.",
             ),
             Chart(
                 id="session-body",
@@ -98,8 +100,8 @@ def session(state: State) -> View:
                 ),
                 floor=0.0,
                 decimals=1,
-                summary=f"Pressure rises by {numbers['systolic']:.0f}/{numbers['diastolic']:.0f} mmHg on average, "
-                f"highest after {numbers['pressure_min']:.0f} minutes.",
+                summary=f"Pressure rises by {numbers['systolic']:.0f}/{numbers['diastolic']:.0f} mmHg "
+                f"on average, highest after {numbers['pressure_min']:.0f} minutes.",
             ),
             Chart(
                 id="session-after",
@@ -151,7 +153,8 @@ def therapy(state: State) -> View:
     lines = [sampled(one, "madrs_points", days * DAY) for one in (plain, chosen, late)]
     window = sampled(course, "window_of_plasticity_fraction", days * DAY)
     gains = [float(lines[0][-1] - one[-1]) for one in lines[1:]]
-    is_open = days[window >= 0.2 * window.max()]
+    after = days >= last_h / DAY
+    is_open = days[after & (window >= CLOSED * window[after].max())]
     numbers = therapy_numbers(state.regimen, course, run, run(state.regimen, omit=PARTS))
     first = last_h / DAY + state.therapy_day
     return View(
@@ -173,14 +176,17 @@ def therapy(state: State) -> View:
                 now=first,
                 floor=0.0,
                 decimals=1,
-                summary=f"Six weeks after the last session: {gains[0]:.1f} points lower with therapy from day "
-                f"{state.therapy_day}, {gains[1]:.1f} from day {LATE_D}.",
+                summary=f"Six weeks after the last session: {gains[0]:.1f} points lower with therapy from "
+                f"day {state.therapy_day}, {gains[1]:.1f} from day {LATE_D}.",
             ),
         ),
         sentences=[
             *words_of(state, *chapters()["therapy"].links, **numbers),
-            f"Three hours of {_plain(kind)} from day {state.therapy_day} after the last session: {gains[0]:.1f} points "
-            f"lower six weeks after it; from day {LATE_D}, {gains[1]:.1f}. The size is assumed.",
+            Told(
+                text=f"Three hours of {_plain(kind)} from day {state.therapy_day} after the last session: "
+                f"{gains[0]:.1f} points lower six weeks after it; from day {LATE_D}, {gains[1]:.1f}. The "
+                "size is assumed."
+            ),
         ],
         numbers=numbers | {"gain_chosen_day": gains[0], "gain_late": gains[1]},
     )
@@ -224,14 +230,17 @@ def ideation(state: State) -> View:
                 marks=doses_until(drug, days * DAY, DAY),
                 floor=0.0,
                 decimals=1,
-                summary=f"Mean of {who}: {at[0][0]:.1f} at the start, {at[0][1]:.1f} after a day and {at[0][3]:.1f} "
-                f"after four weeks; with the sedative {at[1][1]:.1f} and {at[1][3]:.1f}.",
+                summary=f"Mean of {who}: {at[0][0]:.1f} at the start, {at[0][1]:.1f} after a day and "
+                f"{at[0][3]:.1f} after four weeks; with the sedative {at[1][1]:.1f} and {at[1][3]:.1f}.",
             ),
         ),
         sentences=(
-            f"Averaged over {who}, the SSI goes from {at[0][0]:.1f} to {at[0][1]:.1f} after a day, {at[0][2]:.1f} after "
-            f"a week and {at[0][3]:.1f} after four weeks. On a sedative that might have been the drug: {at[1][1]:.1f}, "
-            f"{at[1][2]:.1f} and {at[1][3]:.1f}.",
+            Told(
+                text=f"Averaged over {who}, the SSI goes from {at[0][0]:.1f} to {at[0][1]:.1f} after a day, "
+                f"{at[0][2]:.1f} after a week and {at[0][3]:.1f} after four weeks. On a sedative that "
+                "might have "
+                f"been the drug: {at[1][1]:.1f}, {at[1][2]:.1f} and {at[1][3]:.1f}."
+            ),
         ),
         numbers={
             "ssi_start": at[0][0],
@@ -244,7 +253,7 @@ def ideation(state: State) -> View:
 
 
 def relapse(state: State) -> View:
-    """Return how mood sinks again, with further sessions and with new stress, and how long people stay well."""
+    """Return how mood sinks again, with further sessions and new stress, and how long people stay well."""
     course, run, last_h = course_of(state), runner_of(state), state.last_session_h
     days_to = days_of(state) if state.upkeep == "none" else last_h / DAY + UPKEEP_D + FOLLOW_D
     begins, ends, _ = STRESS
@@ -285,7 +294,10 @@ def relapse(state: State) -> View:
                 + f". Half of the gain is {half_lost(course)}.",
             ),
         ),
-        sentences=[*words_of(state, *chapters()["relapse"].links, **numbers), _kept_well(well, median)],
+        sentences=[
+            *words_of(state, *chapters()["relapse"].links, **numbers),
+            Told(text=_kept_well(well, median)),
+        ],
         numbers={
             "madrs_six_weeks_after": at_six[0],
             "madrs_six_weeks_after_with_upkeep": at_six[1],
@@ -356,14 +368,20 @@ def safety(state: State) -> View:
                 ),
                 floor=0.0,
                 decimals=1,
-                summary=f"After {state.months} months of weekly sessions: {mid[-1]:.0f} %, bounds {low[-1]:.0f} to "
-                f"{high[-1]:.0f} %; without the drug {100 * one.background.central[-1]:.0f} %. Assumed, not fitted.",
+                summary=f"After {state.months} months of weekly sessions: {mid[-1]:.0f} %, bounds "
+                f"{low[-1]:.0f} to {high[-1]:.0f} %; without the drug "
+                f"{100 * one.background.central[-1]:.0f} %. Assumed, not fitted.",
             ),
         ),
         sentences=(
-            f"One session raises pressure by {peaks['systolic']:.0f}/{peaks['diastolic']:.0f} mmHg on average in this "
-            f"patient and takes alertness to {peaks['moaas']:.1f} of 5. Weekly sessions for {state.months} months after "
-            f"the course add up to {sessions:.0f} sessions and {total:.1f} mg per kg of body weight.",
+            Told(
+                text=f"One session raises pressure by {peaks['systolic']:.0f}/{peaks['diastolic']:.0f} "
+                "mmHg on "
+                f"average in this patient and takes alertness to {peaks['moaas']:.1f} of 5. Weekly "
+                "sessions for "
+                f"{state.months} months after the course add up to {sessions:.0f} sessions and {total:.1f} "
+                "mg per kg of body weight."
+            ),
         ),
         numbers={
             "systolic": peaks["systolic"],
@@ -420,19 +438,30 @@ def people(state: State) -> View:
                 x_quantity="People",
                 x_unit="in order",
                 lines=(
-                    Line(label="the day after the last session", values=change[order, 1]),
-                    Line(label="four weeks later", values=change[order, 2], tone="second", dash=True),
+                    Line(label="the day after the last session", values=change[order, 1], is_dots=True),
+                    Line(
+                        label="four weeks later",
+                        values=change[order, 2],
+                        tone="second",
+                        dash=True,
+                        is_dots=True,
+                    ),
                 ),
                 levels=((-50.0, "half as severe: response"),),
                 decimals=0,
-                summary=f"The day after the last session {shares[1]:.0%} are at most half as severe as before, four weeks "
-                f"later {shares[2]:.0%}.",
+                summary=f"The day after the last session {shares[1]:.0%} are at most half as severe as "
+                "before, "
+                f"four weeks later {shares[2]:.0%}.",
             ),
         ),
         sentences=(
-            f"{shares[0]:.0%} respond by the day after the first session, {shares[1]:.0%} by the day after the last and "
-            f"{shares[2]:.0%} four weeks later. {worse} of the {best} who had responded no longer do then. Ratings carry "
-            "the scatter of raters and of days, as in trials.",
+            Told(
+                text=f"{shares[0]:.0%} respond by the day after the first session, {shares[1]:.0%} by the "
+                "day "
+                f"after the last and {shares[2]:.0%} four weeks later. {worse} of the {best} who had "
+                "responded "
+                "no longer do then. Ratings carry the scatter of raters and of days, as in trials."
+            ),
         ),
         numbers={
             "response_day_1": shares[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from euthymia.web.runs import is_made, remembered
-from euthymia.web.story import first, last
+from euthymia.web.story import first, last, ways
 from euthymia.web.story.state import State
 from euthymia.web.story.view import View
 
@@ -15,7 +15,7 @@ PICTURES: Mapping[str, Callable[[State], View]] = {
     "repair": first.repair,
     "network": first.network,
     "pace": first.pace,
-    "routes": first.routes,
+    "routes": ways.routes,
     "session": last.session,
     "therapy": last.therapy,
     "ideation": last.ideation,

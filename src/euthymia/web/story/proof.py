@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,17 @@ VERDICTS = {
     "disputed": "Disputed",
     "assumed": "Assumed",
 }
+GRADES = (
+    "human trial",
+    "human biomarker",
+    "label or guideline",
+    "review",
+    "animal",
+    "in vitro",
+    "derived",
+    "assumption",
+)
+"""How good a row is as evidence for people, the best first."""
 TRIAL_LINKS = ("window", "course", "rival-opioid", "rival-hnk")
 """Links of the table of mechanisms whose rows about people are of treatment, not of a biomarker."""
 IN_TRIALS = ("Q040", "Q041", "Q042")
@@ -66,6 +78,12 @@ class Chapter:
     claims: tuple[Claim, ...]
     against: str
     unknown: tuple[str, ...]
+
+    @property
+    def tally(self) -> tuple[tuple[str, int], ...]:
+        """Return how many rows there are of each grade, the best first."""
+        counts = Counter(one.grade for one in self.proofs)
+        return tuple((grade, counts[grade]) for grade in GRADES if counts[grade])
 
 
 @cache
@@ -142,6 +160,8 @@ def grade_of(row: StatedRow) -> str:
     if row.fields.get("confidence") == "derived":
         return "derived"
     where = row.arm.lower()
+    if where.startswith("review"):
+        return "review"
     if "in vitro" in where:
         return "in vitro"
     if any(one in where for one in NOT_PEOPLE):
@@ -177,7 +197,8 @@ def _rule(row: Row) -> Proof:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Return a text with a capital, but for names such as mTOR."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
 
 
 @cache

@@ -59,11 +59,20 @@ PEOPLE = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Numbers side by side, with a heading that says what they are."""
+    """Numbers side by side, with a heading that says what they are; the first row may be the patient's."""
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    is_first_own: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A sentence with the numbers of this run, and the best evidence for the link it tells of."""
+
+    text: str
+    grade: str = "assumption"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +82,7 @@ class View:
     Parameters
     ----------
     charts : sequence of Chart
-    sentences : sequence of str
-        With the numbers of this run.
+    sentences : sequence of Told
     numbers : mapping of str to float
         Those numbers, and more, for programs.
     facts : sequence of (str, str)
@@ -84,7 +92,7 @@ class View:
     """
 
     charts: Sequence[Chart]
-    sentences: Sequence[str] = ()
+    sentences: Sequence[Told] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
     facts: Sequence[tuple[str, str]] = ()
     table: Table | None = None
@@ -156,7 +164,7 @@ def days_of(state: State) -> float:
 
 
 def people_of(state: State, *, regimen: str = "", setting: str = "") -> Trajectory:
-    """Return imagined people with the plan, or with another regimen, once a day; the same for all chapters."""
+    """Return imagined people with the plan, or with another regimen, once a day."""
     days = days_of(state)
     asked = Ask(
         regimen=regimen or print_regimen(state.regimen),
