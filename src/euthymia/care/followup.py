@@ -92,15 +92,15 @@ def standing(course: Course, scale: str) -> Standing:
     falls = [_fall(baseline, one, kind.minimum) for one in after]
     responses = [_responds(fall, kind.response_fraction) for fall in falls]
     total = None if now is None else now.points
+    cuts = kind.remissions if total is not None else ()
+    remission = {cut.label: total is not None and total <= cut.at_most_points for cut in cuts}
     return Standing(
         scale=scale,
         baseline=baseline,
         now=now,
         fall_percent=None if not falls or falls[-1] is None else round(100.0 * falls[-1], 1),
         has_responded=responses[-1] if responses else None,
-        remission={}
-        if total is None
-        else {cut.label: total <= cut.at_most_points for cut in kind.remissions},
+        remission=remission,
         relapse=_relapse(scale, baseline, after, responses),
     )
 

@@ -121,12 +121,14 @@ def _pairs(session: Session) -> list[tuple[datetime, float, float]]:
 
 
 def _last_two(session: Session, timing: Timing) -> list[tuple[datetime, float, float]]:
-    """Return the last pressure and the latest one that stands far enough before it."""
+    """Return the last pressure and the latest one that stands far enough, and not too far, before it."""
     found = _pairs(session)
     if not found:
         return []
     limit = timing.limits["ready_pressure_gap"]
-    earlier = [one for one in found[:-1] if limit.holds((found[-1][0] - one[0]) / MINUTE)]
+    longest = timing.length("ready_first_pressure")
+    gaps = [(found[-1][0] - one[0], one) for one in found[:-1]]
+    earlier = [one for gap, one in gaps if limit.holds(gap / MINUTE) and gap <= longest]
     return [*earlier[-1:], found[-1]]
 
 
