@@ -347,7 +347,7 @@ def _sentences(one: Screening) -> Iterable[str]:
         yield f"Stands until a prescriber gives a reason: {_ids(one.needing_override)}."
     stopping = [finding for finding in one.open_findings if finding.is_stopping]
     if stopping:
-        yield f"{len(stopping)} rules that can stop have no answer yet."
+        yield f"Without an answer yet, of rules that can stop: {len(stopping)}."
     if not one.standing:
         yield "Nothing stands against going on by these rules. That is no verdict: a person decides."
     if one.overridden:
