@@ -70,21 +70,26 @@ def row_hash(*parts: str | int) -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
-def append(connection: Connection, head: Head, entry: Entry, *, at: datetime) -> Head:
-    """Write one row after the head, in the transaction of the connection, and return the new head."""
+def row_of(entry: Entry, *, seq: int, previous: str, at: datetime) -> dict[str, Any]:
+    """Return the row of an entry that follows a row with some hash."""
     row = {
-        "seq": head.seq + 1,
+        "seq": seq,
         "at": to_text(at),
         "actor": entry.actor,
         "role": entry.role,
         "action": entry.action,
         "about": entry.about,
         "detail": canonical(dict(entry.detail)),
-        "previous": head.hash,
+        "previous": previous,
     }
-    found = row_hash(*row.values())
-    connection.execute(insert(AUDIT), {**row, "hash": found})
-    return Head(row["seq"], found)
+    return {**row, "hash": row_hash(*row.values())}
+
+
+def append(connection: Connection, head: Head, entry: Entry, *, at: datetime) -> Head:
+    """Write one row after the head, in the transaction of the connection, and return the new head."""
+    row = row_of(entry, seq=head.seq + 1, previous=head.hash, at=at)
+    connection.execute(insert(AUDIT), row)
+    return Head(row["seq"], row["hash"])
 
 
 def head_of(connection: Connection) -> Head:

@@ -254,20 +254,20 @@ def superfluous(backups: Iterable[Backup], *, now: datetime) -> list[Backup]:
     kept: set[str] = set()
     found = []
     for one in sorted(backups, key=lambda each: each.made_at, reverse=True):
-        span = _span(one.made_at, now=now)
+        span = _span(one, now=now)
         if span in kept:
             found.append(one)
         kept.add(span)
     return found
 
 
-def _span(made_at: datetime, *, now: datetime) -> str:
-    age = now - made_at
+def _span(backup: Backup, *, now: datetime) -> str:
+    age = now - backup.made_at
     if age <= timedelta(hours=ALL_H):
-        return made_at.isoformat()
+        return backup.path.name
     if age <= timedelta(days=DAILY_D):
-        return made_at.strftime("%Y-%m-%d")
-    return made_at.strftime("%G week %V" if age <= timedelta(days=WEEKLY_D) else "%Y month %m")
+        return backup.made_at.strftime("%Y-%m-%d")
+    return backup.made_at.strftime("%G week %V" if age <= timedelta(days=WEEKLY_D) else "%Y month %m")
 
 
 def restore(path: Path, data: Path, *, kind: str, now: datetime, actor: str = "console") -> Verdict:

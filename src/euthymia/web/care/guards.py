@@ -142,7 +142,9 @@ class Ask:
         ]
         self.care.store.note(*entries)
 
-    def record(self, events: Sequence[Event], *, expected: Mapping[str, int]) -> list[Stored]:
+    def record(
+        self, events: Sequence[Event], *, expected: Mapping[str, int], deviation: str | None = None
+    ) -> list[Stored]:
         """Append events in the name of who asks; the rights and patients of each are checked first.
 
         Raises
@@ -151,7 +153,7 @@ class Ask:
         """
         from euthymia.web.care.writing import write
 
-        return write(self, events, expected=expected)
+        return write(self, events, expected=expected, deviation=deviation)
 
 
 def _route(request: Request) -> str:

@@ -91,6 +91,10 @@ def _stream_key(machine: str) -> Callable[[Event], str]:
     return key_of
 
 
+def _amount_mg(event: Event) -> float:
+    return event.number("amount_mg") or 0.0
+
+
 def _session(state: State, event: Event) -> State:
     found = {
         **state,
@@ -113,7 +117,7 @@ def _session(state: State, event: Event) -> State:
         found |= {name: event.facts[name] for name in names if name in event.facts}
     elif event.kind == "dose_given":
         found["dosed_at"] = state.get("dosed_at") or at
-        found["given_mg"] = state.get("given_mg", 0.0) + float(event.facts["amount_mg"])
+        found["given_mg"] = state.get("given_mg", 0.0) + _amount_mg(event)
     elif event.kind == "reading_taken":
         found["reading"] = {"at": at, **{name: one.canonical for name, one in event.values.items()}}
         found["reading_count"] = state.get("reading_count", 0) + 1
@@ -138,8 +142,8 @@ def _patient(state: State, event: Event) -> State:
         courses[course] = _course({"session_count": 0, **courses.get(course, {})}, event, at)
     if event.kind == "score_recorded":
         found["scores"] = {**state.get("scores", {}), event.facts["scale"]: [at, event.facts["points"]]}
-    elif event.kind == "weight_recorded":
-        found["weight"] = {"at": at, **{name: one.canonical for name, one in event.values.items()}}
+    elif event.kind == "measured":
+        found["measured"] = {"at": at, **{name: one.canonical for name, one in event.values.items()}}
     return {**found, "courses": courses}
 
 
@@ -156,7 +160,7 @@ def _course(course: State, event: Event, at: str) -> State:
         found["state"] = event.facts["to"]
     elif event.kind == "dose_given":
         found["last_dose_at"] = at
-        found["given_mg"] = course.get("given_mg", 0.0) + float(event.facts["amount_mg"])
+        found["given_mg"] = course.get("given_mg", 0.0) + _amount_mg(event)
     elif event.kind == "patient_left":
         found["session_count"] = course["session_count"] + 1
     if event.facts.get("next_review_date"):
@@ -197,9 +201,9 @@ def _alert(state: State, event: Event) -> State:
     if event.kind == "alert_assigned":
         return {**found, "owner": event.facts["owner"]}
     if event.kind == "alert_seen":
-        return {**found, "seen_by": event.facts["by"]}
+        return {**found, "seen_by": event.author}
     if event.kind == "alert_acted":
-        return {**found, "is_acted": True, "action": event.facts["action"]}
+        return {**found, "is_acted": True, "acted_by": event.author, "action": event.facts["action"]}
     return found
 
 

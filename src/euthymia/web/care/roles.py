@@ -68,6 +68,7 @@ _BY_RIGHT: Mapping[str, tuple[str, ...]] = {
         "override_signed",
         "ready_to_treat_signed",
         "bp_accepted",
+        "maintenance_intervals_set",
     ),
     "assessment.write": (
         "score_recorded",
@@ -77,8 +78,9 @@ _BY_RIGHT: Mapping[str, tuple[str, ...]] = {
         "contact_made",
         "long_term_checked",
         "early_requested",
-        "weight_recorded",
+        "measured",
         "note_added",
+        "exported",
     ),
     "therapy.write": (
         "preparation_held",
@@ -103,6 +105,8 @@ _BY_RIGHT: Mapping[str, tuple[str, ...]] = {
         "escort_seen",
         "advice_given",
         "would_be_ready",
+        "ready_seen",
+        "forecast_attached",
         "patient_left",
         "session_aborted",
         "session_reviewed",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BACKUP_FOLDER = "backups"
 
 
+HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
 def utc_now() -> datetime:
     """Return the present instant, UTC."""
     return datetime.now(UTC)
@@ -23,15 +26,15 @@ def utc_now() -> datetime:
 class Decide(Protocol):
     """Judge an event inside the transaction that would write it."""
 
-    def __call__(self, past: Past, event: Event) -> Sequence[Event]:
-        """Return the events that follow from it, or raise what refuses it."""
+    def __call__(self, past: Past, event: Event, *, deviation: str | None) -> Sequence[Event]:
+        """Return the events to write, this one first, or raise what refuses it."""
         ...
 
 
-def accept(past: Past, event: Event) -> Sequence[Event]:
+def accept(past: Past, event: Event, *, deviation: str | None) -> Sequence[Event]:
     """Refuse nothing and add nothing."""
-    del past, event
-    return ()
+    del past, deviation
+    return (event,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +73,7 @@ class CareSettings:
     data: Path
     is_demo: bool = False
     is_tls: bool = False
-    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    hosts: tuple[str, ...] = HOSTS
     clock: Callable[[], datetime] = utc_now
     decide: Decide = accept
     idle_lock_min: float = 5.0

@@ -19,7 +19,7 @@ from euthymia.care.events import check_event
 from euthymia.care.record import Event, from_text, to_text
 from euthymia.errors import InvalidInputError, invalid
 from euthymia.web.care import audit, database
-from euthymia.web.care.projections import PROJECTIONS, Projection, State, fold_all, stream_of
+from euthymia.web.care.projections import PROJECTIONS, Projection, State, stream_of
 from euthymia.web.care.refusals import NotFoundError, StaleError, UnusableError
 from euthymia.web.care.settings import CareSettings
 from euthymia.web.care.tables import ERASURES, EVENTS, PEOPLE, SALTS
@@ -284,7 +284,9 @@ class Store:
         self.anchors.add(head, at=self.now(), **({"why": why} if why else {}))
         return head
 
-    def record(self, events: Sequence[Event], *, expected: Mapping[str, int]) -> list[Stored]:
+    def record(
+        self, events: Sequence[Event], *, expected: Mapping[str, int], deviation: str | None = None
+    ) -> list[Stored]:
         """Append events, and those that follow from them by the rules, or nothing at all.
 
         Parameters
@@ -293,6 +295,8 @@ class Store:
             ``entered_at`` is set anew, by the clock of this record.
         expected : mapping of str to int
             The version that the writer last saw of each stream it writes to.
+        deviation : str, optional
+            Why something was done against a stop of the rules.
 
         Returns
         -------
@@ -305,9 +309,16 @@ class Store:
             Where a stream has moved on; ``since`` holds what came in between.
         UnusableError, RefusedError, NotSavedError
         """
-        return self.write(lambda batch: self.append(batch, events, expected=expected))
+        return self.write(lambda batch: self.append(batch, events, expected=expected, deviation=deviation))
 
-    def append(self, batch: Batch, events: Sequence[Event], *, expected: Mapping[str, int]) -> list[Stored]:
+    def append(
+        self,
+        batch: Batch,
+        events: Sequence[Event],
+        *,
+        expected: Mapping[str, int],
+        deviation: str | None = None,
+    ) -> list[Stored]:
         """Do what ``record`` does, within a transaction."""
         before = self._written(batch.connection, events)
         if before:
@@ -318,8 +329,9 @@ class Store:
             self._require_version(batch.connection, stream, expected, given)
         found = []
         for event in given:
-            further = self.settings.decide(Past(batch.connection, now=now), event)
-            found += [self._put(batch, one) for one in (event, *(_checked(one) for one in further))]
+            past = Past(batch.connection, now=now)
+            decided = self.settings.decide(past, event, deviation=deviation)
+            found += [self._put(batch, _checked(one)) for one in decided]
         return found
 
     def _written(self, connection: Connection, events: Sequence[Event]) -> list[Stored]:
@@ -558,8 +570,7 @@ def _project(connection: Connection, event: Event, *, seq: int) -> tuple[tuple[s
 def _next_state(connection: Connection, one: Projection, key: str, event: Event) -> State:
     if event.kind != "corrected":
         return one.step(read_row(connection, one.name, key) or {}, event)
-    found = read_patient(connection, key) if one.is_of_patient else read_stream(connection, stream_of(event))
-    return one.fold([stored.event for stored in found])
+    return _folded(connection, one, key, stream_of(event))
 
 
 def _put_row(connection: Connection, one: Projection, key: str, state: State, *, seq: int) -> None:
@@ -584,19 +595,36 @@ def projected_row(one: Projection, key: str, state: State, *, seq: int) -> dict[
 
 
 def rebuild(connection: Connection) -> int:
-    """Make the read models anew from the events, within a transaction; return the number of rows."""
-    query = select(EVENTS).order_by(EVENTS.c.seq)
-    stored = [_stored(row) for row in connection.execute(query)]
-    seqs = {(one.name, key): at.seq for at in stored for one in PROJECTIONS if (key := one.key_of(at.event))}
+    """Make the read models anew from the events, within a transaction; return the number of rows.
+
+    Events pass through one by one; a key with a correction is folded anew at the end, over what now stands.
+    """
+    states: dict[tuple[str, str], tuple[State, int]] = {}
+    corrected_at: dict[tuple[str, str], str] = {}
     by_name = {one.name: one for one in PROJECTIONS}
-    states = fold_all(at.event for at in stored)
-    rows = [
-        projected_row(by_name[name], key, state, seq=seqs[name, key]) for (name, key), state in states.items()
-    ]
+    query = select(EVENTS.c.seq, EVENTS.c.stream, EVENTS.c.body).order_by(EVENTS.c.seq)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        event = Event.from_dict(json.loads(row.body))
+        for one in PROJECTIONS:
+            if key := one.key_of(event):
+                place = (one.name, key)
+                if event.kind == "corrected":
+                    corrected_at[place] = row.stream
+                    states[place] = (states.get(place, ({}, 0))[0], row.seq)
+                else:
+                    states[place] = (one.step(states.get(place, ({}, 0))[0], event), row.seq)
+    for place, stream in corrected_at.items():
+        states[place] = (_folded(connection, by_name[place[0]], place[1], stream), states[place][1])
     connection.execute(delete(ROWS))
+    rows = [projected_row(by_name[name], key, state, seq=seq) for (name, key), (state, seq) in states.items()]
     if rows:
         connection.execute(insert(ROWS), rows)
     return len(rows)
+
+
+def _folded(connection: Connection, one: Projection, key: str, stream: str) -> State:
+    found = read_patient(connection, key) if one.is_of_patient else read_stream(connection, stream)
+    return one.fold([stored.event for stored in found])
 
 
 def _require_kept(connection: Connection, patient: str) -> None:

@@ -83,7 +83,9 @@ def verify(path: Path, *, anchors: audit.Anchors | None = None) -> Verdict:
         Where the file cannot be read as a database.
     """
     found = Verdict()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    ) as connection:
         connection.execute("BEGIN")
         if (said := connection.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
             found.add(f"the file is damaged: {said}")

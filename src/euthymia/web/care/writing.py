@@ -82,6 +82,7 @@ class WriteIn(_Strict):
 
     events: list[EventIn] = Field(min_length=1, max_length=40)
     expected: dict[str, Annotated[int, Field(ge=0)]] = Field(max_length=40)
+    deviation: str | None = Field(default=None, max_length=2000)
     pin: str | None = Field(default=None, max_length=12)
     second: SecondIn | None = None
 
@@ -90,7 +91,14 @@ class WriteIn(_Strict):
 def post_events(given: WriteIn, ask: Annotated[Ask, Depends(Guard("event.write"))]) -> JSONResponse:
     """Write events; a stale ``expected`` gets 409 with what came in between."""
     events = [_event(one, ask) for one in given.events]
-    found = write(ask, events, expected=given.expected, pin=given.pin, second=given.second)
+    found = write(
+        ask,
+        events,
+        expected=given.expected,
+        deviation=given.deviation,
+        pin=given.pin,
+        second=given.second,
+    )
     return JSONResponse({"ok": True, "events": [one.to_dict() for one in found]})
 
 
@@ -112,6 +120,7 @@ def write(
     events: Sequence[Event],
     *,
     expected: Mapping[str, int],
+    deviation: str | None = None,
     pin: str | None = None,
     second: SecondIn | None = None,
 ) -> list[Stored]:
@@ -124,6 +133,8 @@ def write(
         Their author and role are set here.
     expected : mapping of str to int
         Version of each stream that was seen.
+    deviation : str, optional
+        Why something was done against a stop of the rules.
     pin : str, optional
         Of who asks, where a kind is a signature and none was given of late.
     second : SecondIn, optional
@@ -139,7 +150,7 @@ def write(
     if any(one.kind in SIGNED for one in named):
         _require_signature(ask, named, pin)
     _require_second(ask, named, second)
-    return ask.care.store.record(named, expected=expected)
+    return ask.care.store.record(named, expected=expected, deviation=deviation)
 
 
 def _role(ask: Ask, event: Event) -> str:
