@@ -23,6 +23,7 @@ from euthymia.care.timing import Criterion, Timing, finding
 
 ADVICE = ("no driving for 24 h and a night's sleep", "who to call")
 """What has to be among the advice given."""
+PRESSURES = ("systolic_mmHg", "diastolic_mmHg")
 CALM_NAUSEA = ("none", "controlled")
 
 
@@ -114,7 +115,9 @@ def _limit(name: str, quantity: str, session: Session, timing: Timing, now: Now)
 
 
 def _pairs(session: Session) -> list[tuple[datetime, float, float]]:
-    """Return whole pressures since the dose: systolic and diastolic of one reading."""
+    """Return whole pressures since the dose, both of one reading; none where the last is in question."""
+    if any(session.latest(name, since=session.first_dose_at) is None for name in PRESSURES):
+        return []
     low = {one.event_id: one.value for one in session.seen("diastolic_mmHg", since=session.first_dose_at)}
     high = session.seen("systolic_mmHg", since=session.first_dose_at)
     return [(one.at, one.value, low[one.event_id]) for one in high if one.event_id in low]

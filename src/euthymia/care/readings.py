@@ -20,7 +20,7 @@ from euthymia.errors import invalid, unknown
 from euthymia.tables import read_text
 
 QuestionKind = Literal["impossible", "unusual", "unit", "swapped", "whole", "repeated"]
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[.,]\d+")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[.,]\d+", re.ASCII)
 REPEATED_COUNT = 3
 """So many values equal to those of the reading before look copied."""
 
@@ -218,7 +218,7 @@ def _weight(values: Mapping[str, Quantity], before: Mapping[str, Quantity]) -> I
         return
     change, match = _fractions()
     ratio = new.canonical / old.canonical
-    if abs(ratio - 1.0) <= change:
+    if round(abs(ratio - 1.0), 9) <= change:
         return
     pound = _find("weight_kg").factors["lb"][0]
     is_unit = any(abs(ratio / one - 1.0) <= match for one in (pound, 1.0 / pound))

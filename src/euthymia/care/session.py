@@ -217,21 +217,27 @@ class Session:
         before, since : datetime, optional
             Only observed up to, and from, these instants.
         """
-        return tuple(
+        found = self._all(name, before=before, since=since)
+        return tuple(one for one in found if self.is_proof(one.event_id, name))
+
+    def _all(self, name: str, *, before: datetime | None, since: datetime | None) -> list[Seen]:
+        return [
             Seen(value=_value(event, name), at=event.observed_at, event_id=event.event_id)
             for event in self.readings
             if _value(event, name) is not None
-            and self.is_proof(event.event_id, name)
             and (before is None or event.observed_at <= before)
             and (since is None or event.observed_at >= since)
-        )
+        ]
 
     def latest(
         self, name: str, *, before: datetime | None = None, since: datetime | None = None
     ) -> Seen | None:
-        """Return the last reading of a value or fact; None where there is none."""
-        found = self.seen(name, before=before, since=since)
-        return found[-1] if found else None
+        """Return the last reading of a value or fact; None where there is none, or the last is in question.
+
+        An older value never stands in for a later one that is in question.
+        """
+        found = self._all(name, before=before, since=since)
+        return found[-1] if found and self.is_proof(found[-1].event_id, name) else None
 
     def before_dose(self, name: str) -> Seen | None:
         """Return the last reading of a value before the first dose."""
