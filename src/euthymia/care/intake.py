@@ -261,23 +261,23 @@ def _refuse_list(field: Field, given: object) -> str:
 
 
 def _number(field: Field, given: object, *, is_confirmed: bool) -> Answer:
-    number, unit = _number_and_unit(field, given)
+    typed, number, unit = _number_and_unit(field, given)
     factor = 1.0 if unit == field.unit else field.units[unit]
     canonical = number * factor
     if field.kind == "count" and not canonical.is_integer():
         raise invalid(field.name, must="a whole number", got=str(given))
-    quantity = Quantity(entered=str(given).strip(), unit=unit, canonical=canonical, canonical_unit=field.unit)
+    quantity = Quantity(entered=typed, unit=unit, canonical=canonical, canonical_unit=field.unit)
     return Answer(
         field=field.name,
         value=canonical,
-        entered=quantity.entered,
+        entered=str(given).strip(),
         quantity=quantity,
         is_confirmed=is_confirmed,
     )
 
 
-def _number_and_unit(field: Field, given: object) -> tuple[float, str]:
-    """Return the number as it stands and its unit, the field's own where none was written."""
+def _number_and_unit(field: Field, given: object) -> tuple[str, float, str]:
+    """Return the number as typed, its value, and its unit: the field's own where none was written."""
     known = (field.unit, *field.units)
     must = f"a number in {field.unit}" if field.unit else "a number"
     if isinstance(given, bool) or not isinstance(given, int | float | str):
@@ -294,7 +294,7 @@ def _number_and_unit(field: Field, given: object) -> tuple[float, str]:
     if unit not in known:
         kind = f"unit of '{field.name}'"
         raise unknown(kind, unit, filter(None, known))
-    return number, unit
+    return found["number"] if found else str(given), number, unit
 
 
 def _trial(place: int, one: Mapping[str, Any]) -> PriorTrial:
