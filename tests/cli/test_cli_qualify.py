@@ -117,6 +117,7 @@ def qualification(frozen: str = "") -> Qualification:
     return Qualification(
         made=made,
         replicates=40,
+        fitted_replicates=30,
         is_stored=False,
         frozen=frozen,
         posterior=posterior(),

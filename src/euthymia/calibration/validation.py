@@ -276,7 +276,9 @@ def judge_gaps(
 
 
 def _less(values: Mapping[str, Sequence[float] | Array], gap: Gap) -> Array:
-    return np.asarray(values[gap.of], float) - np.asarray(values[gap.less], float)
+    of, less = (np.asarray(values[name], float) for name in (gap.of, gap.less))
+    both = min(len(of), len(less))
+    return of[:both] - less[:both]
 
 
 def _moved(

@@ -20,8 +20,17 @@ SCHEMA = "euthymia.qualification/1"
 def qualify(
     context: typer.Context,
     replicates: Annotated[
-        int, typer.Option("--replicates", metavar="R", help="Of every trial; 1000 for a score to publish.")
+        int,
+        typer.Option(
+            "--replicates", metavar="R", help="Of trials with rows to validate; 1000 for a score to publish."
+        ),
     ] = 1000,
+    fitted_replicates: Annotated[
+        int,
+        typer.Option(
+            "--fitted-replicates", metavar="R", help="Of trials without such rows; at most --replicates."
+        ),
+    ] = 200,
     stored: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +86,7 @@ def qualify(
             chosen,
             posterior,
             replicates=replicates,
+            fitted_replicates=min(fitted_replicates, replicates),
             only=only or (),
             seed=seed,
             engine=engine,

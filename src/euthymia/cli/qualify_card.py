@@ -94,7 +94,7 @@ def _performance(found: Qualification) -> str:
     effects = "with" if found.has_study_effects else "without"
     text = (
         f"{passed} of {len(found.checks)} checks of code and calculation pass. Forecasts {effects} effects "
-        f"of studies, {found.replicates} replicates. {frozen_text(found)}"
+        f"of studies, {found.effort}. {frozen_text(found)}"
     )
     return _chapter("Performance", [text, "\n".join(lines)])
 

@@ -27,7 +27,8 @@ class Qualification:
     ----------
     made : mapping
         What gives the same bytes again: version, seed, parameters, posterior, engine.
-    replicates : int
+    replicates, fitted_replicates : int
+        Of trials with a row kept to validate, and of the others.
     is_stored : bool
         Whether trials were read from a stored run.
     frozen : str
@@ -41,6 +42,7 @@ class Qualification:
 
     made: Mapping[str, Any]
     replicates: int
+    fitted_replicates: int
     is_stored: bool
     frozen: str
     posterior: Posterior | None
@@ -50,6 +52,16 @@ class Qualification:
     gaps: tuple[JudgedGap, ...]
     cautions: tuple[str, ...]
     sources: tuple[str, ...]
+
+    @property
+    def effort(self) -> str:
+        """How many replicates there are, in words."""
+        if self.replicates == self.fitted_replicates:
+            return f"{self.replicates} replicates of every trial"
+        return (
+            f"{self.replicates} replicates of trials with rows kept to validate, {self.fitted_replicates} of "
+            "the others"
+        )
 
     @property
     def has_study_effects(self) -> bool:
@@ -90,6 +102,7 @@ def document_of(found: Qualification) -> dict[str, Any]:
     return {
         **found.made,
         "replicates": found.replicates,
+        "fitted_replicates": found.fitted_replicates,
         "is_stored": found.is_stored,
         "frozen_posterior": found.frozen,
         "is_of_frozen_posterior": found.is_frozen_one,

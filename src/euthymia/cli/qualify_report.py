@@ -135,9 +135,7 @@ def _summary_section(found: Qualification) -> Section:
         texts.append(f"{closed} numbers kept to validate are closed.")
     source = "from a stored run" if found.is_stored else "run for this page"
     effects = "with" if found.has_study_effects else "without"
-    texts.append(
-        f"{found.replicates} replicates of every trial, {source}; verdicts are {effects} effects of studies."
-    )
+    texts.append(f"{found.effort}, {source}; verdicts are {effects} effects of studies.")
     return Section(title="In short", texts=texts, cards=cards)
 
 

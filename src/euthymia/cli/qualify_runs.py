@@ -63,6 +63,7 @@ def from_runs(
     posterior: str | None,
     *,
     replicates: int,
+    fitted_replicates: int,
     only: Sequence[str],
     seed: int,
     engine: str | None,
@@ -89,6 +90,7 @@ def from_runs(
     with show.progress("trials", is_quiet=is_quiet, counted="patient-days") as on_done:
         _, notes = replicate_published(
             replicates=replicates,
+            fitted_replicates=fitted_replicates,
             only=only,
             seed=seed,
             parameters=chosen,
@@ -108,6 +110,7 @@ def from_runs(
         rows,
         gaps,
         replicates=replicates,
+        fitted_replicates=fitted_replicates,
         is_stored=False,
         notes=notes,
         engine=engine,
@@ -168,6 +171,7 @@ def from_stored(
         judged,
         gaps,
         replicates=document["replicates"],
+        fitted_replicates=document["replicates"],
         is_stored=True,
         notes=notes,
         engine=engine,
@@ -252,6 +256,7 @@ def _whole(
     gaps: tuple[JudgedGap, ...],
     *,
     replicates: int,
+    fitted_replicates: int,
     is_stored: bool,
     notes: Sequence[str],
     engine: str | None,
@@ -270,6 +275,7 @@ def _whole(
     return Qualification(
         made=made,
         replicates=replicates,
+        fitted_replicates=fitted_replicates,
         is_stored=is_stored,
         frozen=frozen,
         posterior=believed,

@@ -11,6 +11,8 @@ from euthymia.compute.batch import chunks
 from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid, unknown
+from euthymia.evidence.records import Role
+from euthymia.evidence.studies import load_outcome_rows
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.population.posterior import Posterior, find_posterior
 from euthymia.trials.conduct import run_replicates
@@ -82,16 +84,19 @@ def tasks_of(
     *,
     seed: int,
     posterior: Posterior | None = None,
+    fitted_replicates: int | None = None,
 ) -> list[Task]:
-    """Return the work, the longest trials first."""
-    found = []
+    """Return the work, the longest trials first; see `replicate_published`."""
+    found, kept = [], {row.row_id for row in load_outcome_rows() if row.role is Role.VALIDATE}
+    fewer = replicates if fitted_replicates is None else min(replicates, fitted_replicates)
     for names in bundles(runs):
         givens = tuple(
             intake(load_protocol(name), parameters, seed=seed, posterior=posterior) for name in names
         )
         own = tuple(run for run in runs if set(run.protocols) <= set(names))
         size = max(1, PATIENTS_PER_BATCH // sum(one.protocol.size for one in givens))
-        for part in chunks(replicates, size):
+        is_forecast = any(run.row_id in kept for run in own)
+        for part in chunks(replicates if is_forecast else fewer, size):
             name = f"{'+'.join(names)}-{part.start:05d}"
             numbers = tuple(range(part.start, part.stop))
             found.append(Task(name=name, givens=givens, runs=own, replicates=numbers))
@@ -117,6 +122,7 @@ def run_task(task: Task, *, engine: str | None = None) -> Values:
 def replicate_published(
     *,
     replicates: int = 100,
+    fitted_replicates: int | None = None,
     only: Collection[str] = (),
     seed: int = 1,
     parameters: str | ParameterSet = DEFAULT_SET,
@@ -134,6 +140,8 @@ def replicate_published(
     ----------
     replicates : int
         Of each trial; 20 or more for an interval.
+    fitted_replicates : int, optional
+        Of trials without a row kept to validate, where fewer do.
     only : collection of str
         Names of protocols; by default all.
     seed, parameters, posterior, engine, executor
@@ -147,8 +155,9 @@ def replicate_published(
     ------
     InvalidInputError
     """
-    if replicates < 1:
-        raise invalid("replicates", must="1 or more", got=replicates)
+    for name, count in (("replicates", replicates), ("fitted replicates", fitted_replicates)):
+        if count is not None and count < 1:
+            raise invalid(name, must="1 or more", got=count)
     every = load_replication()
     known = {name for run in every for name in run.protocols}
     for name in only:
@@ -158,7 +167,9 @@ def replicate_published(
     shown = [run for run in every if not only or set(run.protocols) & set(only)]
     wanted = [run for run in shown if run.is_comparable and run.protocols]
     believed = find_posterior(posterior, chosen)
-    tasks = tasks_of(wanted, replicates, chosen, seed=seed, posterior=believed)
+    tasks = tasks_of(
+        wanted, replicates, chosen, seed=seed, posterior=believed, fitted_replicates=fitted_replicates
+    )
     values = _values(tasks, engine, executor, store, on_done)
     notes = distinct(note for task in tasks for given in task.givens for note in given.notes)
     titles = {name: load_protocol(name).title for run in shown for name in run.protocols}

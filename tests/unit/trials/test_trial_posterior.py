@@ -13,6 +13,8 @@ from tests.unit.trials.hand_made import differing
 
 from euthymia.compute.processes import ProcessExecutor
 from euthymia.errors import InvalidInputError
+from euthymia.evidence.records import Role
+from euthymia.evidence.studies import load_outcome_rows
 from euthymia.files.run_folder import Manifest, RunFolder
 from euthymia.model.parameters import load_parameters
 from euthymia.population.patient import numbers_of
@@ -225,3 +227,16 @@ def test_bad_posteriors_are_refused_before_anything_is_run(protocol: Protocol):
         replicate_published(
             only=["berman-2000"], posterior=spread(), parameters=with_mechanisms(PARAMETERS, ["direct"])
         )
+
+
+def test_trials_without_rows_to_validate_may_have_fewer_replicates():
+    tasks = tasks_of(load_replication(), 9, PARAMETERS, seed=SEED, fitted_replicates=4)
+    counts: dict[str, int] = {}
+    for task in tasks:
+        name = task.name.rpartition("-")[0]
+        counts[name] = counts.get(name, 0) + len(task.replicates)
+    kept = {row.row_id for row in load_outcome_rows() if row.role is Role.VALIDATE}
+    forecast = {name for run in load_replication() if run.row_id in kept for name in run.protocols}
+    assert {9, 4} == set(counts.values())
+    for name, count in counts.items():
+        assert count == (9 if forecast & set(name.split("+")) else 4)
