@@ -43,6 +43,7 @@ def _main(
 def _register() -> None:
     from euthymia.cli import (
         brain,
+        care,
         catalogue,
         demo,
         evidence,
