@@ -26,6 +26,7 @@ from euthymia.web.care.backup import back_up
 from euthymia.web.care.guards import Ask, cookie_name, find_session
 from euthymia.web.care.live import Hub
 from euthymia.web.care.pages import API, Screens, check_guarded, render, see_other
+from euthymia.web.care.pseudonyms import make_key
 from euthymia.web.care.refusals import CareError, LockedError, NotSignedInError, not_saved, of_fields
 from euthymia.web.care.sessions import FULL, Sessions
 from euthymia.web.care.settings import CareSettings
@@ -132,6 +133,7 @@ def create_care_app(settings: CareSettings) -> FastAPI:
         See ``Store.open``.
     """
     store = Store.open(settings)
+    make_key(store)
     sessions = Sessions(store)
     care = Care(
         settings=settings,
@@ -150,7 +152,7 @@ def create_care_app(settings: CareSettings) -> FastAPI:
     check_guarded(routes_of(app))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/vendor", StaticFiles(directory=SHARED, check_dir=False), name="vendor")
-    app.add_middleware(shield.Shield, settings=settings)
+    app.add_middleware(shield.Shield, settings=settings, unforeseen=_unforeseen)
     return app
 
 
@@ -185,7 +187,6 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(InvalidInputError, _invalid)
     app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 async def _care_error(request: Request, error: Exception) -> Response:

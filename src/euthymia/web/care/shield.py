@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from euthymia.web.care.settings import CareSettings
@@ -38,11 +40,19 @@ class Shield:
     ----------
     app : ASGIApp
     settings : CareSettings
+    unforeseen : callable
+        Answers for an error that nobody expected; what it says must not reach a log or a page.
     """
 
-    def __init__(self, app: ASGIApp, settings: CareSettings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: CareSettings,
+        unforeseen: Callable[[Request, Exception], Awaitable[Response]],
+    ) -> None:
         self.app = app
         self.settings = settings
+        self.unforeseen = unforeseen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -58,11 +68,12 @@ class Shield:
                 self._head(scope, message)
             await send(message)
 
-        problem = self._problem(scope)
-        if problem:
-            await problem(scope, receive, headed)
-        else:
-            await self.app(scope, _Limited(receive).receive, headed)
+        try:
+            await (self._problem(scope) or self.app)(scope, _Limited(receive).receive, headed)
+        except Exception as error:
+            answer = await self.unforeseen(Request(scope), error)
+            if not status[0]:  # else the answer breaks off, which a browser notices
+                await answer(scope, receive, headed)
         _log(scope, status[0], time.perf_counter() - started)
 
     def _problem(self, scope: Scope) -> PlainTextResponse | None:
