@@ -39,8 +39,10 @@ def explore(
     import uvicorn
 
     from euthymia.web.app import create_app
+    from euthymia.web.crisis import find_lines
     from euthymia.web.security import LOCAL_HOSTS
 
+    find_lines(country)
     bound = _bound(host, port)
     address = f"http://{host}:{bound.getsockname()[1]}/"
 

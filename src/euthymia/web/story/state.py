@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
 
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.regimen import Regimen
@@ -236,10 +237,17 @@ def _written(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _number_in(text: object) -> object:
+    """Return a number written in a query as one; else the text, for the limits to refuse."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else text
+
+
 def asked_state(
     route: Annotated[RouteName | None, Query(description="How the drug gets in")] = None,
     dose: Annotated[float | None, Query(ge=0.01, le=1000, description="In the unit of the route")] = None,
-    sessions: Annotated[Sessions | None, Query(description="Once, or twice weekly")] = None,
+    sessions: Annotated[
+        Sessions | None, BeforeValidator(_number_in), Query(description="Once, or twice weekly")
+    ] = None,
     setting: Annotated[Setting | None, Query(description="What the patient believes")] = None,
     ssri: Annotated[Ssri | None, Query(description="An ordinary antidepressant beside it")] = None,
     therapy: Annotated[Therapy | None, Query(description="Three hours of it")] = None,
