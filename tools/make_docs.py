@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from euthymia.care.rules import Rule
     from euthymia.evidence.fact_compare import FactComparison
     from euthymia.evidence.records import Study
 
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "replication.md": replication(),
         REFERENCE / "studies.md": studies(),
         REFERENCE / "variables.md": variables(),
+        ROOT / "docs" / "care" / "rules.md": care_rules(),
     }
 
 
@@ -141,6 +143,7 @@ LAYERS = {
     "receptor": "Receptor and transporter",
     "circuit": "Circuit",
     "plasticity": "Plasticity",
+    "connectivity": "Brain network",
     "comparators": "Antidepressants",
     "symptoms": "Beliefs and mood",
     "acute": "Effects during a session",
@@ -459,6 +462,61 @@ def variables() -> str:
     )
 
 
+CARE_RULES = """# Rules of care
+
+Every rule that screening, planning, sessions and follow-up look at, as it stands in `data/rules`: rows of
+`data/evidence/safety`, copied one by one, and rules of our own, which say so. What a rule says is material for a
+person who decides; how severe it is here is this project's reading of the row. [Screening](screening.md) says how
+they are used.
+
+*On* is the severity for the drug and route that the source speaks of, *else* that for every other ketamine and route.
+`block`: no override. `countersign`: a prescriber's reason and a second signature. `override`: a prescriber's reason.
+`record`: has to be on record. `inform`: is shown. Rows written from memory only inform.
+
+"""
+
+
+def care_rules() -> str:
+    from euthymia.care.rules import MOMENTS, rows_without_rule, rule_set_version, rules
+
+    tested = ("rule", "what must hold", "fails if, or needs", "on", "else", "where", "source", "confidence")
+    shown = ("rule", "what", "value", "says", "source", "confidence")
+    parts = [WIDE, CARE_RULES, f"Version {rule_set_version()}, {len(rules())} rules.\n"]
+    for moment in MOMENTS:
+        found = [one for one in rules().values() if one.moments[0] == moment]
+        parts.append(f"\n## First looked at: {moment.replace('_', ' ')}\n\n")
+        parts.append(_table(tested, [_tested_rule(one) for one in found if one.is_tested]))
+        rest = [_shown_rule(one) for one in found if not one.is_tested]
+        if rest:
+            parts.append(f"\nNumbers and texts that are used or shown:\n\n{_table(shown, rest)}")
+    left = [[one.row, one.reason, one.see] for one in rows_without_rule().values()]
+    parts.append("\n## Rows that no rule was made of\n\n" + _table(("row", "why", "see"), left))
+    return "".join(parts)
+
+
+def _tested_rule(one: Rule) -> list[str]:
+    ways = [] if one.fails_if is None else [" and ".join(map(str, way)) for way in one.fails_if.ways]
+    needs = [*(f"`{way}`" for way in ways), *(f"needs `{field}`" for field in one.records)]
+    where = ", ".join(filter(None, (", ".join(one.drugs), ", ".join(one.routes), one.jurisdiction))) or "any"
+    severities = (one.severity, one.elsewhere or "")
+    return [one.id, one.holds, "<br>".join(needs), *severities, where, one.source, _confidence(one)]
+
+
+def _shown_rule(one: Rule) -> list[str]:
+    numbers = [one.value] if one.value is not None else [one.low, one.high]
+    told = " to ".join(
+        f"{each:g}" if isinstance(each, float) else str(each) for each in numbers if each is not None
+    )
+    value = " ".join(filter(None, (told, one.unit, one.timing)))
+    return [one.id, one.title, value, one.says, one.source, _confidence(one)]
+
+
+def _confidence(one: Rule) -> str:
+    marks = [one.confidence, "own rule" if one.is_own_rule and one.confidence != "own" else ""]
+    marks.append("consensus needed" if one.is_consensus_needed else "")
+    return ", ".join(filter(None, marks))
+
+
 def _mass(molar_mass_g_per_mol: float | None) -> str:
     return "–" if molar_mass_g_per_mol is None else f"{molar_mass_g_per_mol:g}"
 
@@ -479,6 +537,7 @@ def main() -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(path.name)
             if "--check" not in sys.argv[1:]:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     if "--check" in sys.argv[1:] and stale:
         print(f"Out of date: {', '.join(stale)}. Run: python tools/make_docs.py", file=sys.stderr)

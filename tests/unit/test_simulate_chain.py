@@ -162,7 +162,7 @@ def test_by_default_a_run_goes_on_for_a_week_after_the_last_item_and_holds_every
     course = simulate(INFUSION)
     assert course.times_h[0] == 0.0
     assert course.times_h[-1] == pytest.approx(168.0 + 2.0 / 3.0)
-    chain = {stem for stem, one in variables().items() if one.layer != "pk"}
+    chain = {stem for stem, one in variables().items() if one.layer not in ("pk", "connectivity")}
     assert chain <= course.values.keys()
     assert {scale.variable for scale in scales().values()} <= course.values.keys()
     assert course.patients == ("typical",)

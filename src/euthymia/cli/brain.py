@@ -34,9 +34,9 @@ SHOWN = (
 )
 """What the terminal shows; the rest stands in the files and in the report."""
 SIGN = (
-    "The sign of the change in depression is disputed: coupling with subgenual cortex was found raised (Q072), "
-    "coupling within lowered in two pooled samples (Q073, Q074). During infusion two studies found it lower "
-    "(Q066, Q067), one higher everywhere (Q068)."
+    "The sign of the change in depression is disputed: coupling with subgenual cortex was found raised "
+    "(Q072), coupling within lowered in two pooled samples (Q073, Q074). During infusion one study found it "
+    "lower within the default mode and the salience network (Q066, Q067), another higher everywhere (Q068)."
 )
 
 

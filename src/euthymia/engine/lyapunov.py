@@ -22,8 +22,8 @@ RESIDUAL = 1e-9
 def lyapunov(drift: Array, noise: Array, *, by: Literal["numpy", "jax"] = "numpy") -> Array:
     """Return X of A X + X A' + Q = 0, the covariance of dx = A x dt + dW with noise of intensity Q.
 
-    With g > 0 and W = (g I - A)^-1 the equation becomes X = M X M' + 2 g W Q W', M = (g I + A) W, whose series
-    is summed by doubling: X <- X + M X M', M <- M M.
+    With g > 0 and W = (g I - A)^-1 the equation becomes X = M X M' + 2 g W Q W', M = (g I + A) W. Its
+    series is summed by doubling: X <- X + M X M', M <- M M.
 
     Parameters
     ----------

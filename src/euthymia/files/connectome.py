@@ -85,8 +85,8 @@ def read_tvb(path: Path) -> Connectome:
     texts = _texts(path)
     for name in ("weights", "centres", "tract_lengths"):
         if name not in texts:
-            got = ", ".join(f"{one}.txt" for one in texts) or "no text files"
-            raise invalid(f"{name}.txt", must="in the zip", got=got)
+            missing, got = f"{name}.txt", ", ".join(f"{one}.txt" for one in texts) or "no text files"
+            raise invalid(missing, must="in the zip", got=got)
     labels, places = _centres(texts["centres"])
     if "fc" not in texts:
         cure = "Correlations of a scan, a line for each region; fibres alone give no default mode network."

@@ -1,4 +1,4 @@
-"""The dynamic mean field on the fibres of a connectome: an independent check of what block does to a network."""
+"""The dynamic mean field on the fibres of a connectome: an independent check of what block does to it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def linear_connectivity(field: Field, block: Block, *, by: Literal["numpy", "jax
 
 
 def slow_connectivity(field: Field, block: Block) -> Array:
-    """Return the correlations (N, N) of the slowest fluctuations of S_E, A^-1 Q A^-T: what blood can follow."""
+    """Return the correlations (N, N) of the slowest fluctuations of S_E: those of A^-1 Q A^-T."""
     inverse = np.linalg.inv(meanfield.settle(field, block).drift_per_ms)
     count = len(inverse) // 2
     return _as_correlation((inverse @ inverse.T)[:count, :count])
@@ -94,7 +94,7 @@ def scan(
     seed: int,
     replicate: int = 0,
     duration_s: float = 600.0,
-    noise_share: float = 1.0,
+    discarded_s: float | None = None,
 ) -> Scan:
     """Return simulated scans, one for each block, all with the same noise.
 
@@ -102,9 +102,8 @@ def scan(
     ----------
     seed, replicate : int
         Key the noise.
-    duration_s : float
-    noise_share : float
-        Times the published noise.
+    duration_s, discarded_s : float
+        How long is sampled, and what is thrown away before.
     """
     held = constants()
     nodes = len(field.coupling)
@@ -121,9 +120,9 @@ def scan(
         tuple(blocks),
         vessels(),
         normals=noise,
-        noise_sd=noise_share * held["noise_sd_per_root_ms"],
+        noise_sd=held["noise_sd_per_root_ms"],
         duration_s=duration_s,
-        discarded_s=held["discarded_s"],
+        discarded_s=held["discarded_s"] if discarded_s is None else discarded_s,
         repetition_s=held["repetition_s"],
         step_ms=held["integration_step_ms"],
     )

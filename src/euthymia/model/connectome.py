@@ -188,7 +188,6 @@ def network_rows() -> Mapping[str, Row]:
     return {row["name"]: row for row in read_table("connectome/networks.csv")}
 
 
-@cache
 def load_connectome(name: str = DEFAULT_CONNECTOME) -> Connectome:
     """Return a connectome that ships: ``schaefer-100`` (people) or ``synthetic`` (network means alone).
 
@@ -198,6 +197,11 @@ def load_connectome(name: str = DEFAULT_CONNECTOME) -> Connectome:
     """
     if name not in NAMES:
         raise unknown("connectome", name, NAMES, cure="One's own: give an .npz or a .zip file.")
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Connectome:
     rows = read_table("connectome/parcels.csv")
     networks = tuple(row["network"] for row in rows)
     is_measured = name == DEFAULT_CONNECTOME

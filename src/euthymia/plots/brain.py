@@ -19,9 +19,10 @@ Array = NDArray[np.float64]
 # blue below, orange above: distinct with every common colour vision
 BELOW, ABOVE = "#0072B2", "#D55E00"
 SCALE = ((0.0, "#053d66"), (0.25, "#5fa3cf"), (0.5, "#ffffff"), (0.75, "#f0a05f"), (1.0, "#8c3a00"))
-MOST_LINES = 60
-"""Pairs of nodes that are drawn; with more none can be told apart."""
+MOST_LINES = 40
+"""Pairs of nodes that are drawn of those that rise, and of those that fall; more cannot be told apart."""
 _GREY = "#c9d1d9"
+_LEAST_CHANGE = 1e-9
 _PANEL_HEIGHT, _PANEL_WIDTH = 330, 2
 VIEWS = (("from above", 0, 1), ("from the left", 1, 2))
 """Two views: which axis lies across and which upwards (0 right, 1 front, 2 up)."""
@@ -45,7 +46,7 @@ class GlassBrain:
     places_mm : array (N, 3)
         Right, front, up.
     change : array (N, N)
-        What pairs are drawn by: the largest first.
+        What pairs are drawn by: those that rise most, and those that fall most.
     """
 
     title: str
@@ -98,7 +99,7 @@ def block_figure(panels: Sequence[MatrixPanel], names: Sequence[str], *, largest
 def matrix_figure(
     panels: Sequence[MatrixPanel], labels: Sequence[str], networks: Sequence[str], *, largest: float
 ) -> go.Figure:
-    """Return whole matrices (N, N) beside each other, nodes sorted by network, with lines between networks."""
+    """Return whole matrices (N, N) beside each other, nodes sorted by network, lines between."""
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
@@ -157,12 +158,11 @@ def glass_figure(
     figure = make_subplots(
         rows=1, cols=2, subplot_titles=[view[0] for view in VIEWS], horizontal_spacing=0.04
     )
-    pairs = strongest_pairs(brain.change, MOST_LINES)
     for column, (_, across, upwards) in enumerate(VIEWS, start=1):
         where: Any = {"row": 1, "col": column}
         if outline_mm is not None:
             figure.add_trace(_cloud(outline_mm[:, across], outline_mm[:, upwards]), **where)
-        for line in _lines(brain, pairs, across, upwards, is_first=column == 1):
+        for line in _lines(brain, across, upwards, is_first=column == 1):
             figure.add_trace(line, **where)
         for name in titles:
             chosen = np.array([one == name for one in networks])
@@ -172,18 +172,19 @@ def glass_figure(
                 figure.add_trace(points, **where)
         axis = "" if column == 1 else str(column)
         figure.update_yaxes(scaleanchor=f"x{axis}", scaleratio=1, row=1, col=column)
-    style(figure, height=430, legend_lines=3)
+    style(figure, height=460, legend_lines=2)
+    figure.update_layout(margin={"l": 5, "r": 5, "b": 5})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
 
 
 def strongest_pairs(change: Array, most: int) -> list[tuple[int, int]]:
-    """Return the pairs (one < other) that change most, the largest first; none that do not change."""
+    """Return the pairs (one < other) that rise most, the largest first; none that do not rise."""
     one, other = np.triu_indices(len(change), 1)
-    size = np.abs(change[one, other])
-    order = np.argsort(-size, kind="stable")[:most]
-    return [(int(one[at]), int(other[at])) for at in order if size[at] > 1e-9]
+    rise = change[one, other]
+    order = np.argsort(-rise, kind="stable")[:most]
+    return [(int(one[at]), int(other[at])) for at in order if rise[at] > _LEAST_CHANGE]
 
 
 def _scale(largest: float, *, is_shown: bool, title: str) -> dict[str, Any]:
@@ -219,26 +220,26 @@ def _cloud(across: Array, upwards: Array) -> go.Scatter:
         x=np.round(across, 1),
         y=np.round(upwards, 1),
         mode="markers",
-        marker={"size": 2.2, "color": _GREY, "opacity": 0.35},
+        marker={"size": 2.6, "color": _GREY, "opacity": 0.4},
         hoverinfo="skip",
         showlegend=False,
     )
 
 
-def _lines(
-    brain: GlassBrain, pairs: Sequence[tuple[int, int]], across: int, upwards: int, *, is_first: bool
-) -> list[go.Scatter]:
+def _lines(brain: GlassBrain, across: int, upwards: int, *, is_first: bool) -> list[go.Scatter]:
     """Return pairs that rise and pairs that fall, each as one broken line."""
     import plotly.graph_objects as go
 
     found = []
-    for is_above, colour, dash, name in ((True, ABOVE, "solid", "rises"), (False, BELOW, "dot", "falls")):
+    for sign, colour, dash, name in (
+        (1.0, ABOVE, "solid", "rises most"),
+        (-1.0, BELOW, "dash", "falls most"),
+    ):
         x: list[float | None] = []
         y: list[float | None] = []
-        for one, other in pairs:
-            if (brain.change[one, other] > 0) == is_above:
-                x += [float(brain.places_mm[one, across]), float(brain.places_mm[other, across]), None]
-                y += [float(brain.places_mm[one, upwards]), float(brain.places_mm[other, upwards]), None]
+        for one, other in strongest_pairs(sign * brain.change, MOST_LINES):
+            x += [float(brain.places_mm[one, across]), float(brain.places_mm[other, across]), None]
+            y += [float(brain.places_mm[one, upwards]), float(brain.places_mm[other, upwards]), None]
         if x:
             line = {"color": colour, "width": 1.4, "dash": dash}
             shown: Any = {"name": name, "legendgroup": name, "showlegend": is_first}
@@ -266,5 +267,5 @@ def _nodes(
         name=name,
         text=[label for label, is_in in zip(labels, chosen, strict=True) if is_in],
         hovertemplate="%{text}<extra></extra>",
-        marker={"size": 7, "line": {"color": "white", "width": 0.8}},
+        marker={"size": 8, "line": {"color": "white", "width": 0.8}},
     )

@@ -50,7 +50,7 @@ ENGINES = ("c", "numpy", "reference")
 ENGINE_VARIABLE = "EUTHYMIA_ENGINE"
 """Environment variable that names the engine where none is asked for; without it the first."""
 CHAIN_LAYERS = ("site", "receptor", "circuit", "plasticity", "network", "comparators", "symptoms", "acute")
-"""Layers of ``variables.csv`` that belong to the chain; ``pk`` is another, and what is read off the network."""
+"""Layers of ``variables.csv`` that belong to the chain; ``pk`` and ``connectivity`` are the others."""
 CONNECTIVITY_LAYER = "connectivity"
 """Layer of what is read off the network at the couplings of the chain: given only where it is asked for."""
 AFTER_EVENT_H = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 18.0, 24.0])

@@ -289,7 +289,7 @@ def _of(amount_umol: Any, part: slice) -> Any:
 
 
 def _solved_for(chain_names: Sequence[str]) -> list[str]:
-    """Return what the equations must give for some observables: scales, gamma index and network are made of it."""
+    """Return what the equations must give for some observables: scales, gamma index, network."""
     made_of: dict[str, tuple[str, ...]] = {scale.variable: (scale.latent,) for scale in scales().values()}
     made_of["gamma_index_relative"] = ("nmda_block_pyramidal_fraction", "nmda_block_interneuron_fraction")
     made_of |= dict.fromkeys(change_names(), COUPLINGS)

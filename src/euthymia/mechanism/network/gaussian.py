@@ -1,7 +1,7 @@
 """A brain network as a Gaussian: how changed couplings change the correlations of a scan.
 
-Stationary linear noise dx = -T x dt / 2 + dW has the covariance T^-1. With T = FC^-1 the measured correlations
-FC come back exactly. Write T = diag(a) + O: -O are effective couplings, a are leaks. Couplings are scaled,
+Stationary linear noise dx = -T x dt / 2 + dW has the covariance T^-1. With T = FC^-1 measured correlations FC
+come back exactly. Write T = diag(a) + O: -O are effective couplings, a are leaks. Couplings are scaled,
 
     within default           O -> (1 + d_w) O
     default with frontoparietal and salience, positive ones (O < 0)     O -> (1 + d_b) O

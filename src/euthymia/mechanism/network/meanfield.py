@@ -4,8 +4,8 @@
     I_I,i = W_I I0 + (1 - y) J_N S_E,i - v S_I,i
 
 Rates and gating are those of :mod:`euthymia.mechanism.circuit.steady`; x and y are the effective blocks of
-pyramidal cells and interneurons. Feedback inhibition J_i holds every drug-free node at its target rate; as all
-nodes then have the same state, it follows in closed form. Time is in milliseconds.
+pyramidal cells and interneurons. Feedback inhibition J_i holds every drug-free node at its target rate; all
+nodes then have the same state, so that it follows in closed form. Time is in milliseconds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Block(NamedTuple):
 
 
 class State(NamedTuple):
-    """Gating (..., 2, N): S_E, S_I; how fast it changes, per ms, and its Jacobian (2N, 2N) where asked for."""
+    """Gating (2, N): S_E, S_I; how fast it changes, per ms, and the Jacobian (2N, 2N) of that."""
 
     gating: Array
     flow_per_ms: Array
