@@ -465,13 +465,13 @@ def variables() -> str:
 CARE_RULES = """# Rules of care
 
 Every rule that screening, planning, sessions and follow-up look at, as it stands in `data/rules`: rows of
-`data/evidence/safety`, copied one by one, and rules of our own, which say so. What a rule says is material for a
-person who decides; how severe it is here is this project's reading of the row. [Screening](screening.md) says how
-they are used.
+`data/evidence/safety`, copied one by one, and rules of our own, which say so. What a rule says is material for
+a person who decides; how severe it is here is this project's reading of the row.
+[Screening](screening.md) says how they are used.
 
-*On* is the severity for the drug and route that the source speaks of, *else* that for every other ketamine and route.
-`block`: no override. `countersign`: a prescriber's reason and a second signature. `override`: a prescriber's reason.
-`record`: has to be on record. `inform`: is shown. Rows written from memory only inform.
+*On* is the severity for the drug and route that the source speaks of, *else* that for every other ketamine and
+route. `block`: no override. `countersign`: a prescriber's reason and a second signature. `override`: a
+prescriber's reason. `record`: has to be on record. `inform`: is shown. Rows written from memory only inform.
 
 """
 
@@ -498,7 +498,8 @@ def _tested_rule(one: Rule) -> list[str]:
     ways = [] if one.fails_if is None else [" and ".join(map(str, way)) for way in one.fails_if.ways]
     needs = [*(f"`{way}`" for way in ways), *(f"needs `{field}`" for field in one.records)]
     where = ", ".join(filter(None, (", ".join(one.drugs), ", ".join(one.routes), one.jurisdiction))) or "any"
-    severities = (one.severity, one.elsewhere or "")
+    is_recalled = one.confidence == "recalled-not-verified"
+    severities = ("inform", "") if is_recalled else (one.severity, one.elsewhere or "")
     return [one.id, one.holds, "<br>".join(needs), *severities, where, one.source, _confidence(one)]
 
 

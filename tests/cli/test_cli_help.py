@@ -32,9 +32,11 @@ def test_the_commands_are_those_decided():
     evidence = {"evidence pk", "evidence mechanism", "evidence safety", "evidence efficacy"}
     evidence |= {"evidence list", "evidence show", "evidence check", "evidence replicate"}
     trials = {f"trial {one}" for one in ("list", "show", "check", "init", "schema", "run", "power")}
-    runs = {"simulate", "summarise", "story", "episode", "patient", "rivals", "sensitivity", "demo"}
+    runs = {"simulate", "summarise", "story", "episode", "brain", "patient", "rivals", "sensitivity", "demo"}
     runs |= {"fit", "qualify", "explore"}
-    assert set(COMMANDS) == runs | shown | evidence | trials
+    clinic = ("serve", "verify", "backup", "restore", "reset", "rebuild", "simulate-day")
+    care = {f"care {one}" for one in ("init", "screen", "plan", *clinic)}
+    assert set(COMMANDS) == runs | shown | evidence | trials | care
 
 
 @pytest.mark.parametrize("name", COMMANDS)

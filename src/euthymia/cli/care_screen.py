@@ -74,7 +74,7 @@ def screen(
     json: options.Json = False,
     report: Report = None,
 ) -> None:
-    """Say what the rules make of an intake: what stops, what is open, what has to be done first. No verdict.
+    """Say what the rules make of an intake, never a verdict: what stops, what is open, what to do first.
 
     Example: euthymia care screen intake.yaml --drug ketamine --route iv_infusion
     """
