@@ -136,7 +136,7 @@ def test_what_is_held_to_the_value_before_the_dose(dosed, name, changes):
 )
 def test_two_pressures_stand_ten_to_thirty_minutes_apart(dosed, gap, status):
     desk = copy_of(dosed)
-    desk.read()
+    desk.read(heart_rate_per_min="72")
     desk.wait(gap).read(heart_rate_per_min="71")
     criteria = ready(desk.session, desk.clinic.around(desk.session), exactly(desk.at))
     assert found(criteria, "ready_pressure_gap").finding.status == status

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from euthymia.care import prompts
@@ -192,7 +192,16 @@ def _incident(clinic: Clinic, event: Event, now: Now) -> list[Event]:
 
 
 def _dose(clinic: Clinic, event: Event, now: Now) -> list[Event]:
-    """Take what was given from its lot; where the lot has none, the difference goes to a person."""
+    """Take what was given from its lot; a dose entered after the patient left owes what any dose owes."""
+    session = session_of(clinic, event)
+    is_late = session is not None and "patient_left" in session.last and len(session.doses) == 1
+    left = session.last["patient_left"] if session is not None and is_late else None
+    owed_too = [] if left is None else _owed_after(clinic, event, now, left_at=left.observed_at)
+    return [*_from_lot(clinic, event, now), *owed_too]
+
+
+def _from_lot(clinic: Clinic, event: Event, now: Now) -> list[Event]:
+    """Return the movement of stock; where the lot has none, the difference goes to a person."""
     lot, units = clinic.lots.get(event.facts["lot"]), int(event.facts.get("units", 1))
     if lot is None or lot.on_hand < units:
         says = f"Given from lot {event.facts['lot']}, which the record does not have."
@@ -223,12 +232,7 @@ def _left(clinic: Clinic, event: Event, now: Now) -> list[Event]:
     session = session_of(clinic, event)
     if session is None or not session.doses:
         return []
-    found = [_call(clinic, session, event, now), *_form(clinic, session, event, now)]
-    if not any(one.kind == "therapy_offered" for one in session.events):
-        says = "Offer therapy after this session."
-        due = event.observed_at + clinic.timing.length("integration_from")
-        owner = clinic.site.clinician(first="therapist")
-        found.append(opened(event, "integration_offer", now=now, due_at=due, owner=owner, says=says))
+    found = _owed_after(clinic, event, now, left_at=event.observed_at)
     if event.facts["how"] != DISCHARGED:
         found.append(
             raised(
@@ -244,19 +248,31 @@ def _left(clinic: Clinic, event: Event, now: Now) -> list[Event]:
     return found
 
 
-def _call(clinic: Clinic, session: Session, event: Event, now: Now) -> Event:
+def _owed_after(clinic: Clinic, event: Event, now: Now, *, left_at: datetime) -> list[Event]:
+    """Return what is owed after a session with a dose: contact, form, and therapy where none was offered."""
+    session = clinic.sessions[event.about("session")]
+    found = [_call(clinic, session, event, now, left_at), *_form(clinic, session, event, now)]
+    if not any(one.kind in ("therapy_offered", "therapy_booked") for one in session.events):
+        says = "Offer therapy after this session."
+        due = left_at + clinic.timing.length("integration_from")
+        owner = clinic.site.clinician(first="therapist")
+        found.append(opened(event, "integration_offer", now=now, due_at=due, owner=owner, says=says))
+    return found
+
+
+def _call(clinic: Clinic, session: Session, event: Event, now: Now, left_at: datetime) -> Event:
     """Return the contact after a session: 24 to 72 hours after the first, else a call within a day."""
     timing, owner = clinic.timing, session.nurse or clinic.site.clinician(first="nurse")
     others = [one for one in clinic.sessions_of(session.patient) if one.id != session.id and one.doses]
     if others:
-        due = event.observed_at + timing.length("session_call")
+        due = left_at + timing.length("session_call")
         return opened(event, "session_call", now=now, due_at=due, owner=owner, says="Call after the session.")
     return opened(
         event,
         "first_contact",
         now=now,
-        due_at=event.observed_at + timing.length("first_contact_until"),
-        not_before=event.observed_at + timing.length("first_contact_from"),
+        due_at=left_at + timing.length("first_contact_until"),
+        not_before=left_at + timing.length("first_contact_from"),
         owner=owner,
         says="Contact after the first session.",
     )

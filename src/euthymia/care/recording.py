@@ -198,6 +198,7 @@ def _overdue_of(clinic: Clinic, session: Session, now: Now) -> list[Event]:
 
 
 def _unanswered(clinic: Clinic, now: Now) -> list[Event]:
+    """Return that alerts go to a second person; both times are of entry, which no step of a clock moves."""
     wait = clinic.timing.length("alert_unseen")
     return [
         made(
@@ -209,7 +210,7 @@ def _unanswered(clinic: Clinic, now: Now) -> list[Event]:
             version=clinic.timing.version,
         )
         for alert in clinic.alerts.values()
-        if alert.is_open and now.latest >= alert.raised_at + wait
+        if alert.is_open and now.at >= alert.raised_at + wait
     ]
 
 
