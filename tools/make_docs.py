@@ -465,12 +465,12 @@ def variables() -> str:
 CARE_RULES = """# Rules of care
 
 Every rule that screening, planning, sessions and follow-up look at, as it stands in `data/rules`: rows of
-`data/evidence/safety`, copied one by one, and rules of our own, which say so. What a rule says is material for
-a person who decides; how severe it is here is this project's reading of the row.
+`data/evidence/safety`, copied one by one, and rules of our own, which say so. What a rule says is material
+for a person who decides; how severe it is here is this project's reading of the row.
 [Screening](screening.md) says how they are used.
 
-*On* is the severity for the drug and route that the source speaks of, *else* that for every other ketamine and
-route. `block`: no override. `countersign`: a prescriber's reason and a second signature. `override`: a
+*On* is the severity for the drug and route that the source speaks of, *else* that for every other ketamine
+and route. `block`: no override. `countersign`: a prescriber's reason and a second signature. `override`: a
 prescriber's reason. `record`: has to be on record. `inform`: is shown. Rows written from memory only inform.
 
 """

@@ -62,7 +62,12 @@ class ExpectedCourse:
 
 
 def expected_course(
-    plan: CarePlan, *, patient: Patient | None = None, patients: int = 200, seed: int = 1
+    plan: CarePlan,
+    *,
+    patient: Patient | None = None,
+    patients: int = 200,
+    seed: int = 1,
+    posterior: str | None = None,
 ) -> ExpectedCourse:
     """Return what virtual patients of a weight and age would score under a plan.
 
@@ -74,6 +79,8 @@ def expected_course(
     patients : int
         Virtual ones, 20 to 5000.
     seed : int
+    posterior : str, optional
+        What is believed of the calibrated numbers, as in ``simulate``; the default where it is left out.
 
     Raises
     ------
@@ -103,6 +110,7 @@ def expected_course(
             times_h=[0.0, *(24.0 * day for day in days)],
             variables=["severity_fraction"],
             life=Life(has_events=True),
+            posterior=posterior,
         )
     rated = totals(course, SCALE, days, parameters=load_parameters(DEFAULT_SET))
     low, middle, high = np.quantile(rated, BAND, axis=0)

@@ -101,6 +101,7 @@ def plan(
         typer.Option("--patients", metavar="N", help="Virtual patients of the expected course; 0: none."),
     ] = 200,
     seed: options.Seed = 1,
+    posterior: options.Posterior = None,
     json: options.Json = False,
     report: Report = None,
 ) -> None:
@@ -116,7 +117,8 @@ def plan(
     found = read.plan()
     changes = compare(read_intake(against).plan(), found) if against is not None else None
     person = virtual(read.intake().facts())
-    course = expected_course(found, patient=person, patients=patients, seed=seed) if patients else None
+    given: dict[str, Any] = {"patient": person, "patients": patients, "seed": seed, "posterior": posterior}
+    course = expected_course(found, **given) if patients else None
     if report is not None:
         _write(report, plan_page(found, course, changes))
     if json:

@@ -152,6 +152,21 @@ def test_an_override_of_what_was_unknown_does_not_hold_when_it_turns_out_to_fail
     assert "SR-CARDIO-05" in [one.rule_id for one in found.needing_override]
 
 
+def test_a_block_that_is_not_known_has_no_override_either():
+    with pytest.raises(InvalidInputError, match="allows none here"):
+        screened(aneurysmal_disease=None, overrides=[override("SR-CARDIO-01", of="unknown")])
+
+
+def test_an_answer_that_cannot_be_had_may_be_signed_for():
+    found = screened(DRIP, family_psychosis=None)
+    assert [one.rule_id for one in found.standing] == ["SR-PSYCHI-04"]
+    signed = override("SR-PSYCHI-04", of="unknown", reason="Adopted; nothing is known of the family.")
+    found = screened(DRIP, family_psychosis=None, overrides=[signed])
+    assert found.standing == ()
+    assert "SR-PSYCHI-04" not in [one.rule_id for one in found.open_findings]
+    assert found.overridden[0][0].status == "unknown"
+
+
 def test_an_override_that_is_no_longer_needed_is_listed():
     found = screened(overrides=[override("SR-CARDIO-05")])
     assert [one.rule_id for one in found.lapsed] == ["SR-CARDIO-05"]
