@@ -108,8 +108,15 @@ class Served:
     care: Care
     address: str
     clock: Clock
+    server: uvicorn.Server
+    thread: threading.Thread
     clients: list[httpx.Client] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Stop serving, as a power cut would look from a tablet."""
+        self.server.should_exit = True
+        self.thread.join(timeout=20)
 
     def bare(self) -> httpx.Client:
         """Return a client that nobody has signed in with."""
@@ -168,21 +175,21 @@ def run_server(app: Any, *, port: int = 0) -> tuple[uvicorn.Server, threading.Th
 @pytest.fixture
 def serve(settings: CareSettings, clock: Clock) -> Iterator[Callable[..., Served]]:
     """Start as many servers as asked for; all end with the test."""
-    running = []
+    running: list[Served] = []
 
     def start(**changes: Any) -> Served:
         app = create_care_app(replace(settings, **changes))
         server, thread, address = run_server(app)
-        served = Served(app=app, care=app.state.care, address=address, clock=clock)
-        running.append((server, thread, served))
-        return served
+        running.append(
+            Served(app=app, care=app.state.care, address=address, clock=clock, server=server, thread=thread)
+        )
+        return running[-1]
 
     yield start
-    for server, thread, served in running:
+    for served in running:
         for client in served.clients:
             client.close()
-        server.should_exit = True
-        thread.join(timeout=20)
+        served.stop()
 
 
 @pytest.fixture

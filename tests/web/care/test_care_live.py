@@ -165,7 +165,9 @@ def test_a_page_that_hears_nothing_says_so_within_ten_seconds(served: Served):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 820, "height": 1180})
-        context.add_cookies([{"name": "care", "value": nurse.cookies["care"], "url": served.address}])
+        context.add_cookies(
+            [{"name": "care", "value": nurse.cookies["care"], "url": served.address, "httpOnly": True}]
+        )
         page = context.new_page()
         errors: list[str] = []
         page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
@@ -174,7 +176,7 @@ def test_a_page_that_hears_nothing_says_so_within_ten_seconds(served: Served):
         assert not errors, "the content policy refused something of our own"
         context.new_page().bring_to_front()
         gone = time.monotonic()
-        served.care.hub._tasks[1].get_loop().call_soon_threadsafe(served.care.hub._tasks[1].cancel)
+        served.stop()
         page.wait_for_selector("#live[data-state=stale]", timeout=10_000)
         assert time.monotonic() - gone < 10
         assert "NOT LIVE since" in page.inner_text("#live")

@@ -25,6 +25,7 @@ class Live {
     this.openedAt = Date.now();
   }
 
+  // The first beat of a connection says that the server answers; the next ones that its heart beats.
   beat(data) {
     this.heardAt = Date.now();
     if (this.seq !== null && data.seq > this.seq) this.missed();
@@ -56,7 +57,7 @@ class Live {
     const text = isStale ? `NOT LIVE since ${at}. What is shown is old: load the page again.` : "Live";
     if (this.sign.textContent !== text) this.sign.textContent = text;
     document.body.toggleAttribute("data-stale", isStale);
-    if (isStale && Date.now() - this.openedAt > 5000) this.open();
+    if (isStale && Date.now() - this.openedAt > 3000) this.open();
   }
 }
 
