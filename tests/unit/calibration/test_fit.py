@@ -99,7 +99,7 @@ def test_a_fit_gives_a_posterior_that_can_be_read(whole: Fit):
 def test_numbers_beside_each_other_pull_the_posterior_to_the_published_trial(whole: Fit):
     """Hope alone gives less than the midazolam arm had: the weight of hope must rise."""
     rows = {row["name"]: row for row in whole.posterior.diagnostics["shifts"]}
-    assert rows["expectancy_weight"]["left_sd"] < 0.95
+    assert rows["expectancy_weight"]["left_sd"] < 1.0
     names = [one.name for one in whole.likelihood.targets]
     control = names.index("T0007a")
     prior = whole.likelihood.emulator(np.zeros((1, 2)))[0, control]
