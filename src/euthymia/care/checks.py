@@ -170,16 +170,17 @@ class _Window:
 
     due_at: datetime
     opens_at: datetime
-    ends_at: datetime | None
+    ends_at: datetime
 
 
 def _windows(times: Sequence[datetime], start: datetime, timing: Timing) -> list[_Window]:
-    """Return windows that meet without a gap; close checks open half-way from the one before."""
+    """Return windows that do not overlap; close checks open half-way from the one before."""
     early = timing.length("check_early")
     opens = [at - min(early, (at - before) / 2) for before, at in zip([start, *times], times, strict=False)]
+    ends = [at + timing.length("check_late") for at in times]
     return [
-        _Window(due_at=at, opens_at=first, ends_at=end)
-        for at, first, end in zip(times, opens, [*opens[1:], None], strict=False)
+        _Window(due_at=at, opens_at=first, ends_at=min(end, following))
+        for at, first, end, following in zip(times, opens, ends, [*opens[1:], *ends[-1:]], strict=True)
     ]
 
 
@@ -223,8 +224,7 @@ def _check(
 
 
 def _first(session: Session, value: str, window: _Window) -> datetime | None:
-    end = window.ends_at
-    found = (seen.at for seen in session.seen(value, since=window.opens_at) if end is None or seen.at < end)
+    found = (seen.at for seen in session.seen(value, since=window.opens_at) if seen.at < window.ends_at)
     return next(found, None)
 
 
@@ -245,14 +245,14 @@ def _state(
         return "left out"
     if now.latest < at:
         return "upcoming"
-    if end is not None and now.latest >= end:
+    if now.latest >= end:
         return "missed"
     return "overdue" if now.latest >= at + timing.length("check_red") else "due"
 
 
 def next_check(found: Sequence[Check]) -> Check | None:
-    """Return the check to do now or next: the oldest that is due, else the next to come."""
-    waiting = [check for check in found if check.state in ("due", "overdue", "upcoming")]
+    """Return the check to deal with now or next: the oldest that is owed, else the next to come."""
+    waiting = [check for check in found if check.is_owed or check.state == "upcoming"]
     return waiting[0] if waiting else None
 
 
