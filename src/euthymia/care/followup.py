@@ -123,9 +123,7 @@ def _relapse(
 
     if baseline is None or True not in responses:
         return {}
-    later = after[list(responses).index(True) + 1 :]
-    if not later:
-        return {name: False for name, rule in relapse_rules().items() if rule.scale == scale}
+    later = after[list(responses).index(True) :]
     totals = np.array([[one.points for one in later]], dtype=float)
     start = np.array([baseline.points], dtype=float)
     return {
