@@ -8,9 +8,17 @@ from euthymia.care.record import Event
 from euthymia.errors import InvalidInputError
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quickly():
+    """Readings do not depend on the engine beyond its certificate; the compiled one is quick."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EUTHYMIA_ENGINE", "c")
+        yield
+
+
 @pytest.fixture(scope="module")
 def day():
-    return simulate_day(chairs=3, patients=6, seed=2)
+    return simulate_day(chairs=2, patients=4, seed=2)
 
 
 @pytest.mark.slow
@@ -43,20 +51,21 @@ def test_the_events_alone_make_the_same_clinic(day):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_bytes_and_another_gives_another_day(day):
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_another_day():
     def text(one) -> str:
         return json.dumps([event.to_dict() for event in one.events])
 
-    assert text(simulate_day(chairs=3, patients=6, seed=2)) == text(day)
-    assert text(simulate_day(chairs=3, patients=6, seed=3)) != text(day)
+    small = text(simulate_day(chairs=1, patients=2, seed=2))
+    assert text(simulate_day(chairs=1, patients=2, seed=2)) == small
+    assert text(simulate_day(chairs=1, patients=2, seed=3)) != small
 
 
 @pytest.mark.slow
 def test_the_load_is_counted(day):
-    assert day.load["sessions"] == 6
+    assert day.load["sessions"] == 4
     assert day.load["events"] == len(day.events)
     assert day.boards[0][1][0].stage == "BOOKED"
-    assert set(day.load["busy_fraction"]) == {"nurse-1", "nurse-2", "prescriber-1"}
+    assert set(day.load["busy_fraction"]) == {"nurse-1", "prescriber-1"}
 
 
 @pytest.mark.parametrize(("chairs", "patients"), [(0, 1), (21, 4), (2, 5), (2, 0)])
