@@ -152,6 +152,12 @@ def test_an_override_of_what_was_unknown_does_not_hold_when_it_turns_out_to_fail
     assert "SR-CARDIO-05" in [one.rule_id for one in found.needing_override]
 
 
+def test_a_reason_has_ten_letters_at_least():
+    assert override("SR-PSYCHI-01", reason="abcdefghij").reason == "abcdefghij"
+    with pytest.raises(InvalidInputError, match="given with its reason"):
+        override("SR-PSYCHI-01", reason=" abcdefghi ")
+
+
 def test_a_block_that_is_not_known_has_no_override_either():
     with pytest.raises(InvalidInputError, match="allows none here"):
         screened(aneurysmal_disease=None, overrides=[override("SR-CARDIO-01", of="unknown")])
