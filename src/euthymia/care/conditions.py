@@ -42,10 +42,10 @@ class Condition:
         return found == self.value
 
     def __str__(self) -> str:
-        value = {True: "yes", False: "no"}[self.value] if isinstance(self.value, bool) else self.value
-        return f"{self.field} {self.operator} {value:g}" if isinstance(value, float) else self._plain(value)
-
-    def _plain(self, value: str) -> str:
+        """Return it as it is written."""
+        if isinstance(self.value, bool):
+            return f"{self.field} {self.operator} {'yes' if self.value else 'no'}"
+        value = self.value if isinstance(self.value, str) else f"{self.value:g}"
         return f"{self.field} {self.operator} {value}"
 
 
