@@ -37,6 +37,7 @@ class Desk:
     events: list[Event] = field(default_factory=list)
     count: int = 0
     now: Now | None = None
+    session_id: str = "s1"
 
     def wait(self, minutes: float) -> Desk:
         self.at += timedelta(minutes=minutes)
@@ -61,7 +62,7 @@ class Desk:
         entry = Event(
             event_id=f"e{self.count}",
             kind=kind,
-            subjects=subjects or {"patient": "p1", "course": "c1", "session": "s1"},
+            subjects=subjects or {"patient": "p1", "course": "c1", "session": self.session_id},
             observed_at=observed_at or self.at,
             entered_at=self.at,
             author=who,
@@ -82,7 +83,7 @@ class Desk:
 
     @property
     def session(self):
-        return self.clinic.sessions["s1"]
+        return self.clinic.sessions[self.session_id]
 
     def open_clinic(self, *, drug: str = "esketamine", emergency: bool = True) -> Desk:
         site = {"clinic": "k"}

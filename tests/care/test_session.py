@@ -13,7 +13,7 @@ from euthymia.care.clinic import Clinic
 from euthymia.care.clock import Now
 from euthymia.care.events import correction
 from euthymia.care.gate import pre_dose, stops
-from euthymia.care.readiness import ready
+from euthymia.care.readiness import is_ready, ready, would_be_ready
 from euthymia.care.readings import quantities
 from euthymia.care.recording import StoppedError, backcharted_together, enter
 from euthymia.care.timing import load_timing
@@ -629,3 +629,55 @@ def test_state_is_the_fold_over_the_events():
     desk = through_a_session()
     desk.leave()
     assert Clinic.of(desk.events).sessions == desk.clinic.sessions
+
+
+def test_when_only_the_time_is_missing_somebody_would_be_ready():
+    desk = Desk().ready_for_dose().three_devices().wait(28)
+    for minutes in (0, 30, 30, 12):
+        desk.wait(minutes).read(heart_rate_per_min=f"{60 + desk.count % 30}")
+    desk.before_leaving()
+    criteria = ready(desk.session, desk.clinic.around(desk.session), exactly(desk.at))
+    assert rules_of(stops(criteria)) == {"observation"}
+    assert would_be_ready(criteria)
+    assert not is_ready(criteria)
+    desk.enter("incident_opened", type="nausea", severity="mild")
+    assert not would_be_ready(ready(desk.session, desk.clinic.around(desk.session), exactly(desk.at)))
+
+
+def test_a_condition_says_when_its_value_was_seen_and_how_old_it_is():
+    desk = Desk().ready_for_dose()
+    desk.wait(5)
+    found = {
+        one.finding.rule_id: one
+        for one in pre_dose(desk.session, desk.clinic.around(desk.session), exactly(desk.at))
+    }
+    read = desk.session.readings[-1].observed_at
+    for name in (
+        "predose_spo2",
+        "recorded_weight_kg",
+        "identity",
+        "food",
+        "alcohol_today",
+        "escort",
+        "ideation",
+    ):
+        assert found[name].seen_at == read, name
+        assert found[name].age_min == 7.0, name
+    assert found["order"].seen_at is not None
+    assert found["consent"].age_min == 7.0
+    assert found["interval"].finding.observed == "no dose before"
+    assert found["dose_limit"].finding.threshold == 84.0
+    assert found["stock_lot"].finding.observed == ("L1",)
+
+
+def test_the_interval_of_the_order_is_counted_from_the_last_dose():
+    desk = through_a_session()
+    desk.leave()
+    desk.enter("session_reviewed", signed_by="nora")
+    start = desk.session.doses[-1].at
+    for hours, is_met in ((47.99, False), (48.0, True)):
+        other = Desk(clinic=desk.clinic, at=start + timedelta(hours=hours), count=desk.count, session_id="s2")
+        other.book()
+        found = pre_dose(other.session, other.clinic.around(other.session), exactly(other.at))
+        one = next(one for one in found if one.finding.rule_id == "interval")
+        assert (one.finding.status == "meets") == is_met

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from euthymia.care.clock import Now, local_day
@@ -474,9 +474,3 @@ def later_dose(session: Session, around: Around, now: Now, dose: Event) -> tuple
 def stops(conditions: Sequence[Criterion]) -> tuple[Criterion, ...]:
     """Return the conditions that are not met and not signed for."""
     return tuple(one for one in conditions if not one.is_met)
-
-
-def oldest(conditions: Sequence[Criterion]) -> datetime | None:
-    """Return when the oldest value that a set of conditions rests on was seen."""
-    times = [one.seen_at for one in conditions if one.seen_at is not None]
-    return min(times) if times else None
