@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_lyapunov
@@ -13,6 +15,7 @@ from euthymia.mechanism.network.meanfield import Block
 from euthymia.model import brain_dynamics
 from euthymia.model.connectome import load_connectome
 
+Way = Literal["numpy", "jax"]
 WAYS = ("numpy", "jax")
 
 
@@ -23,7 +26,7 @@ def stable(count: int, *, seed: int, slowest: float) -> np.ndarray:
 
 @pytest.mark.parametrize("by", WAYS)
 @pytest.mark.parametrize("slowest", [1.0, 1e-2, 1e-4])
-def test_any_stable_drift_is_solved_as_by_schur(by: str, slowest: float):
+def test_any_stable_drift_is_solved_as_by_schur(by: Way, slowest: float):
     drift, root = stable(20, seed=1, slowest=slowest), np.random.default_rng(2).normal(size=(20, 20))
     noise = root @ root.T
     expected = solve_continuous_lyapunov(drift, -noise)
@@ -33,7 +36,7 @@ def test_any_stable_drift_is_solved_as_by_schur(by: str, slowest: float):
 
 @pytest.mark.parametrize("by", WAYS)
 @pytest.mark.parametrize("block", [Block(), Block(0.063, 0.49)])
-def test_the_brain_is_solved_as_by_schur(by: str, block: Block):
+def test_the_brain_is_solved_as_by_schur(by: Way, block: Block):
     drift = meanfield.settle(brain_dynamics.field_of(load_connectome()), block).drift_per_ms
     noise = 1e-4 * np.eye(len(drift))
     expected = solve_continuous_lyapunov(drift, -noise)
@@ -47,7 +50,7 @@ def test_one_rate_by_hand_and_several_at_once():
 
 
 @pytest.mark.parametrize("by", WAYS)
-def test_an_unstable_drift_has_no_stationary_covariance(by: str):
+def test_an_unstable_drift_has_no_stationary_covariance(by: Way):
     with pytest.raises(RunFailedError, match="The drift is not stable"):
         lyapunov(np.diag([-1.0, 0.1]), np.eye(2), by=by)
 

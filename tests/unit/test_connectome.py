@@ -39,10 +39,8 @@ PAIRS = np.tril_indices(100, -1)
 
 
 def test_every_file_is_the_one_that_the_notice_lists():
-    listed = dict(
-        reversed(line)
-        for line in re.findall(r"^([0-9a-f]{64})  (\S+)$", read_text(f"{FOLDER}/NOTICE.md"), re.M)
-    )
+    lines = re.findall(r"^([0-9a-f]{64})  (\S+)$", read_text(f"{FOLDER}/NOTICE.md"), re.MULTILINE)
+    listed = {name: digest for digest, name in lines}
     shipped = [path.rsplit("/", 1)[1] for path in list_files(FOLDER, "") if not path.endswith(".md")]
     assert len(shipped) >= 11
     for name in shipped:

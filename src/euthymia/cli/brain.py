@@ -229,17 +229,6 @@ def level_rows(course: BrainCourse, names: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def verdict_row(one: FactComparison, by_scenario: Mapping[str, Sequence[FactComparison]]) -> list[str]:
-    """Return a fact with its value under every scenario and the verdict on each."""
-    name = one.row_id + one.part
-    cells = []
-    for found in by_scenario.values():
-        own = next(other for other in found if other.row_id + other.part == name)
-        is_read = own.simulated is not None
-        cells.append(f"{show.significant(own.simulated or 0.0, 2)}, {own.verdict}" if is_read else "–")
-    return cells
-
-
 def _print(course: BrainCourse, evidence: Mapping[str, Sequence[FactComparison]]) -> None:
     moments = course.moments
     print(f"{course.course.provenance.regimen}: one typical patient, connectome {course.connectome.name}")
@@ -291,7 +280,7 @@ def _quietly(run: Any) -> BrainCourse:
         return run()
 
 
-def _write(path: Path, course: BrainCourse, document: Mapping[str, Any]) -> None:
+def _write(path: Path, course: BrainCourse, document: dict[str, Any]) -> None:
     from euthymia.files.results import dump_json
     from euthymia.files.writing import write_whole
 

@@ -119,13 +119,15 @@ def homeostatic(coupling: Array, start: Array, *, tolerance: float = ROUNDING) -
     """
     shape = np.broadcast_shapes(coupling.shape[:-1], np.shape(start))
     leak = _stable_start(coupling, np.broadcast_to(start, shape).astype(float))
+    worst = np.inf
     for step in range(_ROUNDS):
-        covariance = np.linalg.inv(_matrix(leak, coupling))
-        gradient = 1.0 - np.diagonal(covariance, axis1=-2, axis2=-1)
-        if np.abs(gradient).max() <= tolerance:
+        covariance: Array = np.asarray(np.linalg.inv(_matrix(leak, coupling)), float)
+        gradient: Array = 1.0 - np.diagonal(covariance, axis1=-2, axis2=-1)
+        worst = float(np.abs(gradient).max())
+        if worst <= tolerance:
             return Homeostasis(leak, _as_correlation(covariance), step)
         leak = leak + _newton_step(covariance, gradient)
-    message = f"The leaks of the network were not found: a variance is off by {np.abs(gradient).max():.1e}."
+    message = f"The leaks of the network were not found: a variance is off by {worst:.1e}."
     raise RunFailedError(message)
 
 
@@ -161,12 +163,12 @@ def _matrix(leak: Array, coupling: Array) -> Array:
 
 
 def _stable_start(coupling: Array, leak: Array) -> Array:
-    least = np.linalg.eigvalsh(_matrix(leak, coupling))[..., :1]
+    least: Array = np.asarray(np.linalg.eigvalsh(_matrix(leak, coupling)), float)[..., :1]
     return leak + np.where(least > 0.0, 0.0, _LEAST_EIGENVALUE - least)
 
 
 def _newton_step(covariance: Array, gradient: Array) -> Array:
-    step = -np.linalg.solve(np.square(covariance), gradient[..., None])[..., 0]
+    step: Array = -np.asarray(np.linalg.solve(np.square(covariance), gradient[..., None]), float)[..., 0]
     decrement = np.sqrt(np.maximum(-(gradient * step).sum(axis=-1), 0.0))[..., None]
     return np.where(decrement < _FULL_STEP_BELOW, 1.0, 1.0 / (1.0 + decrement)) * step
 
