@@ -681,3 +681,18 @@ def test_the_interval_of_the_order_is_counted_from_the_last_dose():
         found = pre_dose(other.session, other.clinic.around(other.session), exactly(other.at))
         one = next(one for one in found if one.finding.rule_id == "interval")
         assert (one.finding.status == "meets") == is_met
+
+
+def test_what_was_never_opened_or_booked_is_named():
+    desk = Desk().open_clinic()
+    with pytest.raises(InvalidInputError, match="Unknown course 'c1'"):
+        desk.book()
+    desk.course()
+    with pytest.raises(InvalidInputError, match="Unknown session 's1'"):
+        desk.enter("patient_arrived", who="fay")
+
+
+def test_a_session_that_has_begun_is_not_booked_again():
+    desk = Desk().ready_for_dose()
+    with pytest.raises(StoppedError, match="It has not begun"):
+        desk.book()

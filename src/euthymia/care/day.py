@@ -4,6 +4,8 @@ Vital signs, dissociation and sedation come from the model and its readings; wha
 takes them, is assumed here and says nothing about any clinic. Everything is simulated.
 """
 
+# Over 500 lines: the script of a visit is one thing, and reads from top to bottom.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

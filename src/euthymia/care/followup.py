@@ -203,7 +203,7 @@ def exposure(sessions: Sequence[Session], now: datetime, site: Site) -> Exposure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trend:
-    """Pressure before doses over the sessions: the last, and the change per ten sessions; None below three."""
+    """Pressure before doses over the sessions: the last, and its change; None below three sessions."""
 
     count: int
     last_mmHg: float | None

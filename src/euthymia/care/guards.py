@@ -77,7 +77,10 @@ def _booking(clinic: Clinic, event: Event, now: Now) -> tuple[Criterion, ...]:
     course = clinic.courses[event.about("course")]
     waiting = [one for one in clinic.sessions_of(event.about("patient")) if one.is_unresolved]
     late = [one.type for one in clinic.open_of(event.about("patient")) if one.stops == "booking"]
+    session = session_of(clinic, event)
+    stage = session.stage if session else "nothing"
     return _plain(
+        _holds("stage", "It has not begun.", stage in ("nothing", "BOOKED"), observed=stage),
         _holds(
             "course_bookable",
             "A plan is signed and the course is neither paused nor over.",

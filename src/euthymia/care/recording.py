@@ -5,7 +5,7 @@ Nothing here stores. What comes back are events to be stored together, in order,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from euthymia.care.clinic import Clinic
 from euthymia.care.clock import Now, end_of_day, local_day
 from euthymia.care.consequences import OVERDUE, follows
 from euthymia.care.course import DOSING
-from euthymia.care.events import check_event
+from euthymia.care.events import check_event, kinds
 from euthymia.care.gate import stops
 from euthymia.care.guards import DEVIABLE, STRUCTURAL, judge
 from euthymia.care.obligation import climbs, made, raised
@@ -106,10 +106,20 @@ def _require_possible(clinic: Clinic, event: Event, now: Now) -> None:
         raise invalid("now", must="not before the last entry", got=to_text(now.at))
     if event.kind == "corrected" and event.corrects not in clinic.home:
         raise invalid("corrects", must="an event in the record", got=repr(event.corrects))
+    machine = kinds()[event.kind].machine
+    if machine in ("course", "session") and event.kind != "course_opened":
+        _require_known("course", event.about("course"), clinic.courses)
+    if machine == "session" and event.kind != "session_booked":
+        _require_known("session", event.about("session"), clinic.sessions)
     if event.kind == "risk_answered" and event.facts["level"] not in clinic.timing.words["risk_levels"]:
         raise unknown("level of risk", str(event.facts["level"]), clinic.timing.words["risk_levels"])
     if not event.author.strip() or not event.role.strip():
         raise invalid("author", must="given with a role", got=repr(event.author))
+
+
+def _require_known(subject: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise unknown(subject, name, known)
 
 
 def _require_deviation(event: Event, found: Sequence[Criterion], deviation: str | None) -> None:
