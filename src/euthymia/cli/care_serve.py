@@ -1,4 +1,4 @@
-"""``euthymia care serve | verify | backup | restore | reset | rebuild``: the clinic's record as a service, and its keeping."""
+"""``euthymia care serve | verify | backup | restore | reset | rebuild``: the clinic's record as a service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def serve(
-    demo: Demo = False,  # noqa: FBT001 - the signature that typer reads
+    demo: Demo = False,
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Port.")] = 8765,
     data: Data = None,
     host: Annotated[str, typer.Option("--host", metavar="NAME", help="Address to listen on.")] = "127.0.0.1",
@@ -41,14 +41,15 @@ def serve(
         Path | None, typer.Option("--certificate", metavar="FILE", help="TLS certificate (PEM).")
     ] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Key of the certificate.")] = None,
-    behind_proxy: Annotated[  # noqa: FBT001
+    behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="A proxy on this machine does TLS.")
     ] = False,
 ) -> None:
     """Serve the record of a clinic to browsers in the same building.
 
-    The first start makes the file and prints a token, once, for the first account. Other machines are let in by TLS
-    only. Research and record-keeping software: it monitors nobody, raises no dependable alarm and gives no dosing advice.
+    The first start makes the file and prints a token, once, for the first account. Other machines are let
+    in by TLS only. Research and record-keeping software: it monitors nobody, raises no dependable alarm and
+    gives no dosing advice.
 
     Example: euthymia care serve --demo --port 8765
     """
@@ -110,12 +111,12 @@ def _greet(care: Any, address: str) -> None:
 
 def verify(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The record or a backup.")] = None,
-    as_json: Json = False,  # noqa: FBT001
+    as_json: Json = False,
 ) -> None:
     """Find any row of a record that was edited, removed, put in or moved.
 
-    The chain of the trail, the events, who patients and accounts are, the schema, and the heads kept beside the file.
-    Exit code 1 where anything does not hold. Run it while nobody serves the file, or on a backup.
+    The chain of the trail, the events, who patients and accounts are, the schema, and the heads kept beside
+    the file. Exit code 1 where anything does not hold. Run it while nobody serves the file, or on a backup.
 
     Example: euthymia care verify care.sqlite --json
     """
@@ -141,16 +142,17 @@ def _print_verdict(verdict: Any) -> None:
         print(f"... and {verdict.count - len(verdict.problems)} more")
     held = "does not hold" if verdict.count else "holds"
     print(
-        f"{verdict.rows['events']} events, {verdict.head.seq} rows of the trail, {verdict.anchors} anchors: {held}"
+        f"{verdict.rows['events']} events, {verdict.head.seq} rows of the trail, "
+        f"{verdict.anchors} anchors: {held}"
     )
     print(f"head {verdict.head.hash}")
 
 
 def backup(
     data: Data = None,
-    demo: Demo = False,  # noqa: FBT001
+    demo: Demo = False,
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where it goes.")] = None,
-    as_json: Json = False,  # noqa: FBT001
+    as_json: Json = False,
 ) -> None:
     """Back up a record that nobody serves now, and check the copy.
 
@@ -181,11 +183,12 @@ def restore(
         Path, typer.Argument(metavar="BACKUP", help="A .sqlite file made by euthymia care backup.")
     ],
     data: Data = None,
-    demo: Demo = False,  # noqa: FBT001
+    demo: Demo = False,
 ) -> None:
     """Put a backup in the place of a record; the old file and its journals are moved aside.
 
-    Rows and head are compared with what was noted at the backup, and the trail says that the record went back.
+    Rows and head are compared with what was noted at the backup, and the trail says that the record went
+    back.
 
     Example: euthymia care restore care-backups/care-20261122T070000Z-120.sqlite --data care.sqlite
     """
@@ -204,7 +207,8 @@ def reset(
 ) -> None:
     """Take an account's secrets back on the machine itself, and print a one-time token.
 
-    For an owner who has lost passphrase, authenticator and recovery codes; the trail says that it was done here.
+    For an owner who has lost passphrase, authenticator and recovery codes; the trail says that it was done
+    here.
 
     Example: euthymia care reset owner --data care.sqlite
     """
@@ -222,7 +226,7 @@ def reset(
     print(f"One-time token for {account}, at /join:\n\n    {token}")
 
 
-def rebuild(data: Data = None, demo: Demo = False) -> None:  # noqa: FBT001
+def rebuild(data: Data = None, demo: Demo = False) -> None:
     """Throw the read models of a record away and make them anew from its events.
 
     Example: euthymia care rebuild --data care.sqlite

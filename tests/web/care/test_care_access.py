@@ -11,6 +11,7 @@ import httpx
 import pyotp
 import pytest
 from fastapi import APIRouter, FastAPI
+from tests.web.care.conftest import PASSPHRASE, PIN, Served, event, named, plain, pressure
 
 from euthymia.care.events import kinds
 from euthymia.web.care import passwords
@@ -19,7 +20,6 @@ from euthymia.web.care.pages import check_guarded, guard_of
 from euthymia.web.care.refusals import UnusableError
 from euthymia.web.care.roles import KIND_RIGHTS, RIGHTS, ROLES
 from euthymia.web.care.settings import CareSettings, Hashing
-from tests.web.care.conftest import PASSPHRASE, PIN, Served, event, named, plain, pressure
 
 STAFF = ("front_desk", "nurse", "prescriber", "therapist")
 CARERS = ("nurse", "prescriber")
@@ -295,7 +295,7 @@ def test_a_correction_needs_the_right_of_what_it_corrects(served: Served):
     assert _write(nurse, fix, {"session:s1": 1}).status_code == 200
 
 
-# --- coming in and going out -----------------------------------------------------------------------------------------
+# --- coming in and going out
 
 
 def _form(client: httpx.Client, page: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.web.care.conftest import START, SURNAME, event, named, pressure
 
 from euthymia.care.record import to_text
 from euthymia.cli.main import call
@@ -22,7 +23,6 @@ from euthymia.web.care.pseudonyms import export, make_key
 from euthymia.web.care.settings import CareSettings
 from euthymia.web.care.store import Store
 from euthymia.web.care.verify import verify
-from tests.web.care.conftest import START, SURNAME, event, named, pressure
 
 
 def _fill(store: Store, count: int, *, start: int = 0) -> None:
@@ -36,7 +36,7 @@ def _export(path: Path) -> list[tuple]:
 
 
 def test_restore_drill_beside_a_stale_journal(settings: CareSettings):
-    """Backup, wipe, restore, verify: rows, head and export equal, with the write-ahead log of another file there."""
+    """Backup, wipe, restore, verify: rows, head and export equal, beside another file's write-ahead log."""
     store = Store.open(settings)
     _fill(store, 50)
     made = back_up(store, settings.backups)
@@ -159,7 +159,7 @@ def test_a_damaged_record_gives_no_backup(store: Store, settings: CareSettings):
 def test_a_backup_on_a_full_disk_leaves_no_half(store: Store, settings: CareSettings):
     blocked = settings.data.parent / "file"
     blocked.write_text("")
-    with pytest.raises(OSError, match="directory|exists"):
+    with pytest.raises(OSError, match=r"directory|exists"):
         back_up(store, blocked / "backups")
 
 

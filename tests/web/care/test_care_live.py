@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.web.care.conftest import Served, event, named, plain, pressure
 
 from euthymia.web.care.live import Listener
-from tests.web.care.conftest import Served, event, named, plain, pressure
 
 CHROMIUM = Path("/usr/bin/chromium")
 LISTENERS = 50

@@ -1,4 +1,4 @@
-"""The record: what is appended stands, a stale write is refused with what changed, read models follow the events."""
+"""The record: what is appended stands, a stale write is told what changed, read models follow the events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.web.care.conftest import START, Clock, event, named, pressure
 
 from euthymia.care.events import correction
 from euthymia.errors import InvalidInputError, RunFailedError
@@ -19,7 +20,6 @@ from euthymia.web.care.refusals import NotFoundError, StaleError, UnusableError
 from euthymia.web.care.settings import CareSettings
 from euthymia.web.care.store import Store, find_people, read_person, read_row, read_rows, read_stream
 from euthymia.web.care.tables import METADATA
-from tests.web.care.conftest import START, Clock, event, named, pressure
 
 
 def test_events_come_back_as_they_were_said(store: Store):
@@ -94,7 +94,7 @@ def test_replace_cannot_overwrite_a_row_either(store: Store):
     store.record([event(values=pressure(121))], expected={"session:s1": 0})
     with (
         store.engine.connect() as connection,
-        pytest.raises(Exception, match="rows follow one another|only grows"),
+        pytest.raises(Exception, match=r"rows follow one another|only grows"),
     ):
         connection.exec_driver_sql("INSERT OR REPLACE INTO events SELECT * FROM events WHERE seq = 1")
 
@@ -133,7 +133,8 @@ def _correct_a_reading(store: Store) -> None:
     store.record([said], expected={"session:s4": len(stored)})
     with store.reading() as connection:
         after = read_row(connection, "sessions", "s4")
-    assert before and after
+    assert before
+    assert after
     assert (before["reading"]["systolic_mmHg"], after["reading"]["systolic_mmHg"]) != (101, 101.0)
     assert after["reading"]["systolic_mmHg"] == 101.0
 
@@ -220,7 +221,7 @@ def test_journal_and_synchronous_are_the_safe_pair(store: Store):
 
 def test_a_demonstration_and_a_record_do_not_mix(settings: CareSettings):
     Store.open(settings).close()
-    with pytest.raises(InvalidInputError, match="'demo'.*'record'"):
+    with pytest.raises(InvalidInputError, match=r"'demo'.*'record'"):
         Store.open(replace(settings, is_demo=True))
     other = replace(settings, data=settings.data.with_name("demo.sqlite"), is_demo=True)
     Store.open(other).close()

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.web.care.conftest import event, named, pressure
 
 from euthymia.cli.main import call
 from euthymia.web.care import audit
@@ -17,7 +18,6 @@ from euthymia.web.care.accounts import Accounts
 from euthymia.web.care.settings import CareSettings
 from euthymia.web.care.store import Store
 from euthymia.web.care.verify import Verdict, verify
-from tests.web.care.conftest import event, named, pressure
 
 ROWS = 60
 Attack = Callable[[sqlite3.Connection], object]
@@ -100,8 +100,8 @@ def _sql(*statements: str) -> Attack:
     return attack
 
 
-INSERTED = """INSERT INTO events SELECT (SELECT max(seq) + 1 FROM events), 'put-in', stream, 9999, kind, patient,
-    entered_at, author, body FROM events WHERE seq = 3"""
+INSERTED = """INSERT INTO events SELECT (SELECT max(seq) + 1 FROM events), 'put-in', stream, 9999, kind,
+    patient, entered_at, author, body FROM events WHERE seq = 3"""
 TAMPERED: dict[str, tuple[Attack, str]] = {
     "event edited": (
         _sql("UPDATE events SET body = replace(body, '\"104\"', '\"94\"') WHERE seq = 5"),
@@ -122,7 +122,7 @@ TAMPERED: dict[str, tuple[Attack, str]] = {
             "UPDATE audit SET seq = 1000 WHERE seq = 12",
             "INSERT INTO audit SELECT 12, at, actor, role, action, "
             "about, detail, previous, hash FROM audit WHERE seq = 13",
-        ),  # fmt: skip
+        ),
         "row 12",
     ),
     "trail rows swapped": (_swap("audit", "at, actor, detail, previous, hash"), "row 20"),
@@ -142,7 +142,7 @@ TAMPERED: dict[str, tuple[Attack, str]] = {
             "token, token_until, created_at FROM accounts"
         ),
         "account eve",
-    ),  # fmt: skip
+    ),
     "account removed": (_sql("DELETE FROM accounts"), "account anna was removed"),
 }
 

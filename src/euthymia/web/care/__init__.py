@@ -1,1 +1,1 @@
-"""The record of a clinic as a service: store, audit, backups, accounts, guards, live pages. One process, one file."""
+"""The record of a clinic as a service: store, audit, backups, accounts, guards, live pages."""

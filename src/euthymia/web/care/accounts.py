@@ -29,7 +29,7 @@ from euthymia.web.care.writer import Batch
 TOKEN_H = 72
 WINDOW_S = 900.0
 MOST_PER_PAIR, MOST_PER_ACCOUNT, MOST_PER_ADDRESS = 5, 30, 40
-"""Failed attempts in a quarter of an hour: of one account from one address, of one account, of one address."""
+"""Failed attempts in a quarter of an hour: of an account from an address, of an account, of an address."""
 SET_UP = "set_up_token"
 NOBODY = "-"
 CHANGED = "accounts"
@@ -94,7 +94,7 @@ class Accounts:
         self.hasher = passwords.Hasher(store.settings.hashing)
 
     def set_up_token(self) -> str | None:
-        """Return a new one-time token while there is no account at all, else None; older ones count no more."""
+        """Return a new one-time token while there is no account, else None; older ones count no more."""
         token = passwords.new_token()
 
         def work(batch: Batch) -> str | None:
@@ -203,7 +203,7 @@ class Accounts:
         return self.store.write(work)
 
     def reset(self, account: str, *, actor: str, role: str) -> str:
-        """Take passphrase, PIN and authenticator from an account; return the token with which to set them anew."""
+        """Take an account's passphrase, PIN and authenticator; return the token with which to set them."""
         token = passwords.new_token()
         fresh = {"password": None, "pin": None, "secret": None, "recovery": "[]", "last_step": 0}
 

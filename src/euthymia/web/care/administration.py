@@ -1,4 +1,4 @@
-"""What the owner looks after: accounts, the trail, backups, restricted patients, and the state of the service."""
+"""What the owner looks after: accounts, the trail, backups, restricted patients, the state of the service."""
 
 from __future__ import annotations
 

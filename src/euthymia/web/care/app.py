@@ -1,4 +1,4 @@
-"""The application: one record, its pages, and the answers to what goes wrong, none of which tells how it works inside."""
+"""The application: one record, its pages, and answers to what goes wrong that tell nothing of the inside."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Care:
 
 
 class Keeper:
-    """Anchors the head of the trail each minute and makes a backup each quarter of an hour, if something was written.
+    """Anchors the head of the trail each minute; backs up each quarter of an hour if something was written.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """The trail of every read and change: a chain of hashes, its head kept outside the database as well.
 
-A row holds the hash of the row before it, so an edited, removed, inserted or moved row breaks the chain. A chain that
-was cut short or written anew from some row on is whole in itself: the anchors outside tell. Rows about events carry
-the digest of the event, rows about people a digest under a salt of their own, which erasure drops.
+A row holds the hash of the row before it, so an edited, removed, inserted or moved row breaks the chain. A
+chain that was cut short or written anew from some row on is whole in itself: the anchors outside tell. Rows
+about events carry the digest of the event, rows about people a digest under a salt of their own, which
+erasure drops.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from euthymia.care.record import to_text
-from euthymia.web.care.tables import AUDIT
 
 GENESIS = "0" * 64
 EVENT, PERSON, ACCOUNT, ERASED = "event", "person", "account", "erased"
 HEAD_BYTES = 160
+PUT = """INSERT INTO audit (seq, at, actor, role, action, about, detail, previous, hash)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 class Head(NamedTuple):
@@ -88,7 +90,7 @@ def row_of(entry: Entry, *, seq: int, previous: str, at: datetime) -> dict[str, 
 def append(connection: Connection, head: Head, entry: Entry, *, at: datetime) -> Head:
     """Write one row after the head, in the transaction of the connection, and return the new head."""
     row = row_of(entry, seq=head.seq + 1, previous=head.hash, at=at)
-    connection.execute(insert(AUDIT), row)
+    connection.exec_driver_sql(PUT, tuple(row.values()))
     return Head(row["seq"], row["hash"])
 
 
@@ -101,8 +103,8 @@ def head_of(connection: Connection) -> Head:
 class Anchors:
     """Heads of the chain, kept beside the database: one file that grows, one with the newest head.
 
-    The newest is written after each commit without waiting for the disk, the other each minute and waited for.
-    Copy the growing file to another machine: who can write both files can still lie.
+    The newest is written after each commit without waiting for the disk, the other each minute and waited
+    for. Copy the growing file to another machine: who can write both files can still lie.
 
     Parameters
     ----------

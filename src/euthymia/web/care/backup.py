@@ -1,7 +1,8 @@
 """Copies of a record while it is used, each opened and checked; how they are kept, and how one is put back.
 
-A copy beside a journal of another file is silently wrong, whatever ``integrity_check`` says. Putting one back moves the
-old file and its journals aside, then compares the rows and the head of the trail with what was noted at the backup.
+A copy beside a journal of another file is silently wrong, whatever ``integrity_check`` says. Putting one
+back moves the old file and its journals aside, then compares the rows and the head of the trail with what
+was noted at the backup.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess  # noqa: S404
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -130,8 +131,8 @@ def _sync(path: Path) -> None:
 def back_up(store: Store, folder: Path) -> Backup:
     """Copy an open record while it is written to; check the copy; keep it only if it holds.
 
-    The copy is taken over the writer's own connection: what is written meanwhile goes into it as well, so it neither
-    starts anew nor keeps anybody waiting.
+    The copy is taken over the writer's own connection: what is written meanwhile goes into it as well, so
+    it neither starts anew nor keeps anybody waiting.
 
     Raises
     ------
@@ -194,7 +195,7 @@ def check_in_process(path: Path, data: Path) -> dict[str, Any]:
         The record whose anchors it is held against: those up to its own head.
     """
     command = [sys.executable, "-m", "euthymia.web.care.backup", str(path), str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_LIMIT_S, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_LIMIT_S, check=False)
     try:
         return json.loads(done.stdout)
     except ValueError:
@@ -213,7 +214,7 @@ class _Until(audit.Anchors):
         super().__init__(data)
         self._last = last
 
-    def read(self) -> Iterable[audit.Head]:
+    def read(self) -> Iterator[audit.Head]:
         """Give the heads up to the last row of the copy."""
         return (one for one in super().read() if one.seq <= self._last)
 

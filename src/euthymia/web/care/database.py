@@ -1,8 +1,8 @@
 """The SQLite file of the record: how it is opened, what kind it is, which schema it has, who holds it.
 
-Rollback journal kept in place (PERSIST) with ``synchronous=FULL``: in that pair the commit itself is synchronised, so
-a power cut does not take back what was acknowledged. The write-ahead log is not used: SQLite before 3.51.3 can
-corrupt a file in that mode.
+Rollback journal kept in place (PERSIST) with ``synchronous=FULL``: in that pair the commit itself is
+synchronised, so a power cut does not take back what was acknowledged. The write-ahead log is not used:
+SQLite before 3.51.3 can corrupt a file in that mode.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def check_revision(found: str | None) -> bool:
 
     known = {one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     if found not in known:
-        message = f"The record has the schema {found!r}, which a newer version of the program made. Update it first."
+        message = (
+            f"The record has the schema {found!r}, made by a newer version of the program. Update it first."
+        )
         raise RunFailedError(message)
     return found != newest_revision()
 

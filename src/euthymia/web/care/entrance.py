@@ -1,4 +1,4 @@
-"""Coming in and going out: set-up, passphrase, authenticator, PIN, lock, and the demonstration's open door."""
+"""Coming in and going out: set-up, passphrase, authenticator, PIN, lock, the demonstration's open door."""
 
 from __future__ import annotations
 

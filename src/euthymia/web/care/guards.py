@@ -1,4 +1,4 @@
-"""One guard before every route: who asks, from one of our pages, unlocked, with the right. What is not said is refused."""
+"""One guard before every route: who asks, from one of our pages, unlocked, with the right; else refused."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Ask:
         """
         role = role_for(self.roles, right)
         if role is None:
-            raise self.refuse(f"right {right}")
+            raise self.refuse("right " + right)
         return role
 
     def refuse(self, why: str) -> NotAllowedError:

@@ -1,4 +1,4 @@
-"""Invented patients and days of a clinic, for the demonstration and the measurements; nothing in them is random."""
+"""Invented patients and days of a clinic, for the demonstration and measurements; nothing is random."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AT_A_TIME = 5000
 
 
 def demo_accounts(store: Store) -> None:
-    """Make one account for each role, without secrets: only the demonstration lets anybody in without them."""
+    """Make one account for each role, without secrets: only the demonstration lets it in."""
 
     def work(batch: Batch) -> None:
         for role, says in ROLES.items():
@@ -179,7 +179,7 @@ def _obligation(number: int, at: datetime) -> Iterator[Event]:
 
 
 def write_many(store: Store, events: Iterable[Event]) -> int:
-    """Write invented events as fast as the disk takes them, rules unasked; read models are made at the end."""
+    """Write invented events as fast as the disk takes them, rules unasked, then make the read models."""
     versions: dict[str, int] = {}
     found = 0
     waiting = iter(events)

@@ -1,4 +1,4 @@
-"""What changed, told to every open page at once, with a heartbeat: a page that hears nothing says it is not live."""
+"""What changed, told to every open page at once, with a heartbeat: a page that hears none says so."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ class Hub:
                 listener.put(text if listener.key in opened else None)
 
     def beat(self) -> str:
-        """Return a heartbeat: the time at the server, the newest event, and whether the last write was kept."""
+        """Return a heartbeat: the server's time, the newest event, and whether the last write was kept."""
         is_well = self.store.writer.is_well
         return encode("beat", {"at": to_text(self.store.now()), "seq": self.seq, "is_well": is_well})
 

@@ -1,4 +1,4 @@
-"""How a screen is added: one function gives its data; the page and its JSON twin come of it, with guard and trail."""
+"""How a screen is added: one function gives its data; page, JSON twin, guard and trail come of it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from euthymia.web.care.sessions import FULL
 API = "/api"
 TEMPLATES = Path(__file__).parent / "templates"
 NOTICE = (
-    "Research and record-keeping software. No regulator has reviewed it. It monitors nobody and raises no dependable "
-    "alarm: a qualified person watches the patient, measures, and decides."
+    "Research and record-keeping software. No regulator has reviewed it. It monitors nobody and raises no "
+    "dependable alarm: a qualified person watches the patient, measures, and decides."
 )
 PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 423, 429, 503)
 RESPONSES: dict[int | str, dict[str, Any]] = {one: {"description": "refused; see errors"} for one in PROBLEMS}
@@ -37,7 +37,8 @@ class Shown:
     data : mapping
         Plain JSON: the JSON twin is this, and the template sees it as ``data``.
     about : tuple of str
-        Patients, or else things, whose data it shows: each gets a row in the trail. Checked against restrictions.
+        Patients, or else things, whose data it shows: each gets a row in the trail. Checked against
+        restrictions.
     title : str
     """
 
@@ -157,7 +158,7 @@ class Screens:
 
     def show(
         self, path: str, *, right: str, stages: tuple[str, ...] = (FULL,)
-    ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a page that makes its own response and has no JSON twin: forms, streams, downloads."""
         return self._plain("GET", path, Guard(right, stages=stages))
 

@@ -1,4 +1,4 @@
-"""Secrets that people know: passphrases and PINs (argon2id), codes of an authenticator, and single-use tokens."""
+"""Secrets that people know: passphrases and PINs (argon2id), an authenticator's codes, single-use tokens."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ RUNS = (
     "zxcvbnm",
     "1q2w3e4r5t6y7u8i9o0p",
 )
-TOO_PLAIN = ("password", "passwort", "passphrase", "ketamine", "esketamine", "spravato", "euthymia", "clinic", "letmein",
-             "welcome", "administrator")  # fmt: skip
+TOO_PLAIN = ("password", "passwort", "passphrase", "ketamine", "esketamine", "spravato", "euthymia", "clinic",
+             "letmein", "welcome", "administrator")  # fmt: skip
 
 
 class Hasher:
@@ -68,8 +68,8 @@ class Hasher:
 def check_passphrase(given: str, *, account: str) -> str:
     """Return a passphrase that may be used.
 
-    Fifteen characters leave out every entry of the usual lists of common passwords; what is left are repeats, runs of
-    keys, and the words of this place.
+    Fifteen characters leave out every entry of the usual lists of common passwords; what is left are
+    repeats, runs of keys, and the words of this place.
 
     Raises
     ------
@@ -142,9 +142,9 @@ def new_secret() -> str:
 
 def address_of(secret: str, *, account: str) -> str:
     """Return the address that an authenticator reads."""
-    import pyotp
+    from pyotp.totp import TOTP
 
-    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name="Euthymia care")
+    return TOTP(secret).provisioning_uri(name=account, issuer_name="Euthymia care")
 
 
 def step_of(secret: str, code: str, *, at: datetime, after: int) -> int | None:
@@ -158,11 +158,11 @@ def step_of(secret: str, code: str, *, at: datetime, after: int) -> int | None:
     after : int
         The step that was used last: it and those before count no more.
     """
-    import pyotp
+    from pyotp.totp import TOTP
 
     now = int(at.timestamp()) // STEP_S
     plain = re.sub(r"\s", "", code)
     for step in (now, now - 1, now + 1):
-        if step > after and pyotp.TOTP(secret).verify(plain, for_time=step * STEP_S):
+        if step > after and TOTP(secret).verify(plain, for_time=step * STEP_S):
             return step
     return None

@@ -1,7 +1,7 @@
-"""Read models: what screens ask for often, kept as rows that can be thrown away and made again from the events.
+"""Read models: what screens ask for often, as rows that can be thrown away and made again from the events.
 
-A projection is a pure fold of plain JSON. A correction folds the key anew, over the values that now stand. What depends
-on the clock is not kept here: screens work it out when they are asked.
+A projection is a pure fold of plain JSON. A correction folds the key anew, over the values that now stand.
+What depends on the clock is not kept here: screens work it out when they are asked.
 """
 
 from __future__ import annotations

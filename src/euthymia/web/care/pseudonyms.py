@@ -1,4 +1,4 @@
-"""Events for research: no identifier of the clinic, no staff, no free text, times since each patient's first event."""
+"""Events for research: no identifier of the clinic, no staff, no free text, times since a patient's first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from euthymia.web.care.tables import EVENTS, META
 
 KEY = "pseudonym_key"
 CODED = frozenset(
-    "drug route unit scale to machine form decision instrument level tier type severity how status position walk "
+    "drug route unit scale to machine form decision instrument level tier type severity how status position "
     "check protocol setting programme canonical_unit outcome".split()
 )
 """Facts whose text is a code; any other text is left out."""

@@ -1,4 +1,4 @@
-"""Who may do what: roles, their rights, and the right that each kind of event asks for. What is not listed is refused."""
+"""Who may do what: roles, rights, and the right that each kind of event asks for. Others are refused."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ _BY_RIGHT: Mapping[str, tuple[str, ...]] = {
 KIND_RIGHTS: Mapping[str, str] = MappingProxyType(
     {kind: right for right, kinds in _BY_RIGHT.items() for kind in kinds}
 )
-"""The right that an event asks for. A correction asks for that of the event it corrects; a kind not listed is refused."""
+"""The right that an event asks for; a correction asks for that of what it corrects. Others are refused."""
 
 
 def may(roles: Iterable[str], right: str) -> bool:

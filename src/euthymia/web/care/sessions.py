@@ -1,4 +1,4 @@
-"""Signed-in sessions: an opaque token in a strict cookie, kept here as its fingerprint, locked after a rest."""
+"""Signed-in sessions: an opaque token in a strict cookie, its fingerprint here, locked after a rest."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Sessions:
         return timedelta(minutes=HALF_WAY_MIN)
 
     def find(self, token: str) -> Session | None:
-        """Return the session of a token, locked if it rested too long; None where there is none or it has ended."""
+        """Return the session of a token, locked if it rested too long; None where there is none."""
         return self.find_key(passwords.fingerprint(token))
 
     def find_key(self, key: str) -> Session | None:

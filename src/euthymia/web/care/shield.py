@@ -1,4 +1,4 @@
-"""Around every request: which host, how large, what browsers may do with the answer, and a log without patients."""
+"""Around a request: which host, how large, what browsers may do with an answer, a log without patients."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from euthymia.web.care.settings import CareSettings
 LOG = logging.getLogger("euthymia.care.requests")
 MOST_BYTES = 512 * 1024
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,

@@ -1,4 +1,4 @@
-"""The record: events appended in order, who patients are, read models, and the trail of all that in one transaction."""
+"""The record: events in order, who patients are, read models, and the trail of it all in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from euthymia.care.events import check_event
 from euthymia.care.record import Event, from_text, to_text
@@ -29,6 +28,17 @@ from euthymia.web.care.writer import Batch, Gate, Writer
 
 T = TypeVar("T")
 LOG = logging.getLogger("euthymia.care")
+# Said in SQL: these run for every event, and putting the statement together costs more than running it.
+VERSION = "SELECT max(version) FROM events WHERE stream = ?"
+SAME = "SELECT * FROM events WHERE event_id = ?"
+LAST_SEQ = "SELECT max(seq) FROM events"
+LAST_ENTERED = "SELECT entered_at FROM events ORDER BY seq DESC LIMIT 1"
+PUT_EVENT = """INSERT INTO events (seq, event_id, stream, version, kind, patient, entered_at, author, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+ROW = "SELECT state FROM projections WHERE name = ? AND key = ?"
+PUT_ROW = """INSERT INTO projections (name, key, patient, is_open, rank, seq, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name, key) DO UPDATE SET patient = excluded.patient,
+    is_open = excluded.is_open, rank = excluded.rank, seq = excluded.seq, state = excluded.state"""
 Listener = Callable[[audit.Head, Sequence["Change"]], None]
 
 
@@ -127,14 +137,12 @@ def read_patient(connection: Connection, patient: str) -> list[Stored]:
 
 def version_of(connection: Connection, stream: str) -> int:
     """Return the version of a stream: how many events it has."""
-    query = select(func.max(EVENTS.c.version)).where(EVENTS.c.stream == stream)
-    return connection.execute(query).scalar() or 0
+    return connection.exec_driver_sql(VERSION, (stream,)).scalar() or 0
 
 
 def read_row(connection: Connection, name: str, key: str) -> State | None:
     """Return the state of one row of a read model; None where there is none."""
-    query = select(ROWS.c.state).where(ROWS.c.name == name, ROWS.c.key == key)
-    found = connection.execute(query).scalar()
+    found = connection.exec_driver_sql(ROW, (name, key)).scalar()
     return None if found is None else json.loads(found)
 
 
@@ -301,7 +309,8 @@ class Store:
         Returns
         -------
         stored : list of Stored
-            What was written; what had been written before under the same ``event_id`` is returned as it stands.
+            What was written; what had been written before under the same ``event_id`` is returned as it
+            stands.
 
         Raises
         ------
@@ -336,9 +345,8 @@ class Store:
 
     def _written(self, connection: Connection, events: Sequence[Event]) -> list[Stored]:
         """Return what stands under the same identifiers: the request was sent twice."""
-        ids = [event.event_id for event in events]
-        query = select(EVENTS).where(EVENTS.c.event_id.in_(ids)).order_by(EVENTS.c.seq)
-        found = [_stored(row) for row in connection.execute(query)]
+        rows = [connection.exec_driver_sql(SAME, (event.event_id,)).first() for event in events]
+        found = [_stored(row) for row in rows if row]
         if found and [_said(one.event) for one in found] != [_said(event) for event in events]:
             message = "another event was written under this identifier"
             raise UnusableError(message, field="event_id")
@@ -346,8 +354,7 @@ class Store:
 
     def _entered_at(self, connection: Connection) -> datetime:
         """Return the present instant, or that of the newest event where the clock was set back."""
-        query = select(EVENTS.c.entered_at).order_by(EVENTS.c.seq.desc()).limit(1)
-        last = connection.execute(query).scalar()
+        last = connection.exec_driver_sql(LAST_ENTERED).scalar()
         now = self.now()
         return max(now, from_text(last)) if last else now
 
@@ -360,14 +367,14 @@ class Store:
     ) -> None:
         current, seen = version_of(connection, stream), expected.get(stream)
         if seen is None:
-            raise UnusableError(
-                f"the version of {stream.partition(':')[0]} that was seen is missing", field="expected"
-            )
+            message = f"the version of the {stream.partition(':')[0]} that was seen is missing"
+            raise UnusableError(message, field="expected")
         if seen == current:
             return
         since = read_stream(connection, stream, after=min(seen, current))
+        message = "Somebody else wrote in the meantime. Look at what changed, then save again."
         raise StaleError(
-            "Somebody else wrote in the meantime. Look at what changed, then save again.",
+            message,
             field="expected",
             stream=stream,
             expected=seen,
@@ -379,10 +386,10 @@ class Store:
     def _put(self, batch: Batch, event: Event) -> Stored:
         stream = stream_of(event)
         version = version_of(batch.connection, stream) + 1
-        seq = (batch.connection.execute(select(func.max(EVENTS.c.seq))).scalar() or 0) + 1
+        seq = (batch.connection.exec_driver_sql(LAST_SEQ).scalar() or 0) + 1
         body = audit.canonical(event.to_dict())
         row = event_row(event, seq=seq, stream=stream, version=version, body=body)
-        batch.connection.execute(insert(EVENTS), row)
+        batch.connection.exec_driver_sql(PUT_EVENT, tuple(row.values()))
         self.trail(batch, event_entry(event, row))
         rows = _project(batch.connection, event, seq=seq)
         batch.changes.append(Change(seq, stream, version, event.kind, row["patient"], rows))
@@ -535,8 +542,8 @@ def _checked(event: Event) -> Event:
 
 
 def _said(event: Event) -> dict[str, Any]:
-    """Return what a person said with an event: all but when the record took it."""
-    return {name: one for name, one in event.to_dict().items() if name != "entered_at"}
+    """Return what a person said with an event: all but what the record says of it."""
+    return {name: one for name, one in event.to_dict().items() if name not in ("entered_at", "rules_version")}
 
 
 def differences(since: Sequence[Stored], given: Sequence[Event]) -> list[dict[str, Any]]:
@@ -575,9 +582,7 @@ def _next_state(connection: Connection, one: Projection, key: str, event: Event)
 
 def _put_row(connection: Connection, one: Projection, key: str, state: State, *, seq: int) -> None:
     row = projected_row(one, key, state, seq=seq)
-    changed = {name: row[name] for name in ("patient", "is_open", "rank", "seq", "state")}
-    statement = upsert(ROWS).on_conflict_do_update(index_elements=["name", "key"], set_=changed)
-    connection.execute(statement, row)
+    connection.exec_driver_sql(PUT_ROW, tuple(row.values()))
 
 
 def projected_row(one: Projection, key: str, state: State, *, seq: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The tables of the record, as the newest migration leaves them.
 
-``events`` and ``audit`` only grow; triggers refuse anything else. Who a patient is stands in ``people``, never in
-``events``. ``projections`` can be thrown away and made again from ``events``.
+``events`` and ``audit`` only grow; triggers refuse anything else. Who a patient is stands in ``people``,
+never in ``events``. ``projections`` can be thrown away and made again from ``events``.
 """
 
 from __future__ import annotations

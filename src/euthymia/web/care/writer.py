@@ -1,8 +1,9 @@
-"""One thread that writes: what waits is written together, in one transaction, and acknowledged after its commit.
+"""One thread that writes: what waits goes into one transaction and is acknowledged after its commit.
 
-A commit waits for the disk several times. Writing what came meanwhile in one go keeps a hundred readings a second below
-the time that one of them would take alone. Each piece of work has its own savepoint: one that is refused takes nothing
-of the others with it. Where the disk fails, nothing of the transaction is kept, and everybody is told so.
+A commit waits for the disk several times. Writing what came meanwhile in one go keeps a hundred readings a
+second below the time that one of them would take alone. Each piece of work has its own savepoint: one that
+is refused takes nothing of the others with it. Where the disk fails, nothing of the transaction is kept,
+and everybody is told so.
 """
 
 from __future__ import annotations
@@ -205,7 +206,7 @@ class Writer:
         try:
             self._connection.exec_driver_sql("ROLLBACK")
         except DBAPIError:
-            self._connection.invalidate()  # SQLite has taken the transaction back by itself, or the file is gone
+            self._connection.invalidate()  # SQLite has taken it back by itself, or the file is gone
             self._connection.close()
             self._connection = self._connection.engine.connect()
         for job in jobs:

@@ -1,4 +1,4 @@
-"""The write path: events as they arrive from a page, the rights and signatures that each asks for, then the store."""
+"""The write path: events as a page sends them, the rights and signatures each asks for, then the store."""
 
 from __future__ import annotations
 

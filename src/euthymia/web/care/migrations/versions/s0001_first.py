@@ -65,14 +65,15 @@ TRIGGERS = (
         for verb in ("update", "delete")
     ),
     f"CREATE TRIGGER people_no_update BEFORE UPDATE ON people BEGIN {ONLY_GROWS}; END",
-    f"""CREATE TRIGGER people_no_delete BEFORE DELETE ON people
-        WHEN NOT EXISTS (SELECT 1 FROM erasures WHERE patient = OLD.patient) BEGIN {ONLY_GROWS}; END""",
-    *(
-        f"""CREATE TRIGGER {table}_in_order BEFORE INSERT ON {table}
-        WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM {table})
-        BEGIN SELECT RAISE(ABORT, 'rows follow one another'); END"""
-        for table in ("events", "audit")
-    ),
+    """CREATE TRIGGER people_no_delete BEFORE DELETE ON people
+        WHEN NOT EXISTS (SELECT 1 FROM erasures WHERE patient = OLD.patient)
+        BEGIN SELECT RAISE(ABORT, 'this table only grows'); END""",
+    """CREATE TRIGGER events_in_order BEFORE INSERT ON events
+        WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM events)
+        BEGIN SELECT RAISE(ABORT, 'rows follow one another'); END""",
+    """CREATE TRIGGER audit_in_order BEFORE INSERT ON audit
+        WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+        BEGIN SELECT RAISE(ABORT, 'rows follow one another'); END""",
 )
 
 
