@@ -7,7 +7,7 @@ export NO_MKDOCS_2_WARNING := 1
 MAKEFLAGS += --no-print-directory
 # Two installations into one environment at the same time would break it.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint bench docs serve-docs replicate constraints mutate clean
+.PHONY: help demo test test-fast lint audit bench docs serve-docs replicate constraints mutate clean
 
 PYTHON := .venv/bin/python
 # As many tests at a time as there are cores; a file's tests stay together as long as there are others.
@@ -53,6 +53,9 @@ lint: $(LINT) ## Check style, types, import levels, spelling, security and stray
 mutate: $(TEST) ## Mutate the clock, checks, gate, readiness and stock of care, and count what tests notice
 	@.venv/bin/pip install --quiet -c constraints.txt -e '.[mutate]'
 	@$(PYTHON) tools/mutate.py
+
+audit: $(LINT) ## Check what the clinic's record stands on, and list it in docs/care/components.md
+	@$(PYTHON) tools/audit.py
 
 bench: $(BENCH) ## Run every benchmark, rivals included
 	@for file in benchmarks/bench_*.py; do \

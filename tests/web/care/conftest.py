@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -49,9 +51,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, clock: Clock) -> CareSettings:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: waiting for the disk is what the tests of durability are for."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def settings(folder: Path, clock: Clock) -> CareSettings:
     return CareSettings(
-        data=tmp_path / "care.sqlite", clock=clock, hashing=CHEAP, anchor_every_s=3600, heartbeat_s=0.2
+        data=folder / "care.sqlite", clock=clock, hashing=CHEAP, anchor_every_s=3600, heartbeat_s=0.2
     )
 
 

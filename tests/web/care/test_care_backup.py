@@ -17,12 +17,27 @@ from tests.web.care.conftest import START, SURNAME, event, named, pressure
 from euthymia.care.record import to_text
 from euthymia.cli.main import call
 from euthymia.errors import InvalidInputError, RunFailedError
-from euthymia.web.care import audit
-from euthymia.web.care.backup import Backup, back_up, backups_in, read_backup, restore, superfluous
+from euthymia.web.care import audit, backup
+from euthymia.web.care.backup import (
+    Backup,
+    back_up,
+    backups_in,
+    check_copy,
+    read_backup,
+    restore,
+    superfluous,
+)
 from euthymia.web.care.pseudonyms import export, make_key
 from euthymia.web.care.settings import CareSettings
 from euthymia.web.care.store import Store
 from euthymia.web.care.verify import verify
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check copies here; that it is done in a process of its own is tested once, on the command line."""
+    if "command_line" not in request.node.name:
+        monkeypatch.setattr(backup, "check_in_process", lambda path, data: check_copy(path, data).to_dict())
 
 
 def _fill(store: Store, count: int, *, start: int = 0) -> None:
