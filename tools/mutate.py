@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ("clock", "checks", "stock", "readiness", "gate", "timing", "scores")
 TESTS = (
+    "tests/frozen/test_frozen_criteria.py",
     "tests/care/test_limits.py",
     "tests/care/test_session.py",
     "tests/care/test_around_sessions.py",
@@ -44,6 +45,9 @@ def copy_tree(target: Path) -> None:
     for folder in ("tests/care", "tests/unit/care"):
         shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
     shutil.copy(ROOT / "tests/conftest.py", target / "tests/conftest.py")
+    (target / "tests/frozen").mkdir()
+    for file in (ROOT / "tests/frozen").glob("*criteria*"):
+        shutil.copy(file, target / "tests/frozen")
 
 
 def write_config(target: Path, modules: list[str]) -> None:

@@ -167,3 +167,49 @@ def test_the_hour_that_comes_twice_has_to_be_said():
 def test_an_unknown_zone_is_named():
     with pytest.raises(InvalidInputError, match="time_zone"):
         zone_of("Mars/Olympus")
+
+
+def test_a_clock_is_in_doubt_only_as_long_as_the_wall_disagrees():
+    wall = Wall()
+    clock = wall.clock()
+    wall.run(5)
+    wall.step(60)
+    assert clock.read().is_in_doubt
+    wall.step(-60)
+    again = clock.read()
+    assert not again.is_in_doubt
+    assert again.step == timedelta(0)
+    wall.step(60)
+    assert clock.read().step == timedelta(seconds=60), "a second step is said again"
+
+
+def test_confirming_keeps_the_order_of_entries_where_the_wall_was_set_back():
+    wall = Wall()
+    clock = wall.clock()
+    wall.run(600)
+    before = clock.read().at
+    wall.step(-300)
+    now = clock.confirm()
+    assert now.at == before + timedelta(microseconds=1)
+    assert now.step == timedelta(0)
+    wall.run(301)
+    assert clock.read().at == NOON + timedelta(seconds=601)
+
+
+def test_a_restart_without_a_step_says_none():
+    now = Wall().clock(last=NOON - timedelta(hours=1)).read()
+    assert (now.at, now.step) == (NOON, timedelta(0))
+
+
+def test_messages_about_local_times_name_field_time_and_cause():
+    gap, twice = datetime(2026, 3, 29, 2, 30), datetime(2026, 10, 25, 2, 30)
+    begins = "'time' must be one that clocks show that day (summer time begins). Got 02:30."
+    ends = "'time' must be said to be the first or the second (summer time ends). Got 02:30."
+    for wall, says in ((gap, begins), (twice, ends)):
+        with pytest.raises(InvalidInputError) as refused:
+            from_local(wall, BERLIN)
+        assert str(refused.value) == says
+    with pytest.raises(InvalidInputError) as refused:
+        zone_of("Mars/Olympus")
+    assert str(refused.value) == "'time_zone' must be a name such as Europe/Berlin. Got 'Mars/Olympus'."
+    assert from_local(datetime(2026, 6, 1, 12), BERLIN) == datetime(2026, 6, 1, 10, tzinfo=UTC)

@@ -1,9 +1,11 @@
+import tomllib
 from datetime import timedelta
 
 import pytest
 
-from euthymia.care.timing import load_timing
+from euthymia.care.timing import OWN_SOURCE, finding, load_timing
 from euthymia.errors import InvalidInputError, UnknownNameError
+from euthymia.tables import read_text
 
 TIMING = load_timing()
 
@@ -47,3 +49,60 @@ def test_lengths_are_those_of_the_table():
     assert TIMING.length("rems_form") == timedelta(days=7)
     assert TIMING.minutes("observation") == 120.0
     assert TIMING.length("first_contact_until") == timedelta(hours=72)
+
+
+def raw() -> dict:
+    return tomllib.loads(read_text("rules/session_timing.toml"))
+
+
+def test_every_row_is_read_as_it_stands_in_the_table():
+    table, found = raw(), load_timing.__wrapped__()
+    for name, row in table["limits"].items():
+        limit = found.limits[name]
+        assert limit.id == name
+        assert (limit.quantity, limit.passes, limit.value) == (row["quantity"], row["passes"], row["value"])
+        assert (limit.unit, limit.severity, limit.says) == (row["unit"], row["severity"], row["says"])
+        assert (limit.prompt, list(limit.routes)) == (row.get("prompt", ""), row.get("routes", []))
+        assert (limit.is_own_rule, limit.jurisdiction) == (
+            row.get("is_own_rule", False),
+            row.get("jurisdiction", ""),
+        )
+        assert (limit.source, limit.confidence) == (table["sources"][row["source"]], row["confidence"])
+    for name, row in table["clocks"].items():
+        clock = found.clocks[name]
+        seconds = row["value"] * {"min": 60, "h": 3600, "d": 86400}[row["unit"]]
+        assert (clock.id, clock.length.total_seconds()) == (name, seconds)
+        assert (clock.source, clock.confidence) == (table["sources"][row["source"]], row["confidence"])
+        assert (clock.is_floor, clock.is_own_rule) == (
+            row.get("is_floor", False),
+            row.get("is_own_rule", False),
+        )
+        assert (clock.says, clock.jurisdiction) == (row["says"], row.get("jurisdiction", ""))
+    assert set(found.ladders) == set(table["ladders"])
+    assert found.words["risk_urgent"] == ("intent", "plan", "behaviour")
+    assert found.version == table["version"]
+
+
+def test_every_schedule_is_read_as_it_stands_in_the_table():
+    table, found = raw(), load_timing.__wrapped__()
+    for name, row in table["schedules"].items():
+        one = found.schedules[name]
+        assert (one.route, list(one.at_min), list(one.needs)) == (name, row.get("at_min", []), row["needs"])
+        assert (one.during_every_min, one.after_every_min) == (
+            row.get("during_every_min"),
+            row.get("after_every_min"),
+        )
+        assert (one.then_every_min, one.then_from_min) == (row["then_every_min"], row["then_from_min"])
+        assert (one.floor_anchor, one.says) == (row["floor_anchor"], row["says"])
+        assert (one.source, one.confidence) == (table["sources"][row["source"]], row["confidence"])
+        assert one.is_own_rule == row.get("is_own_rule", False)
+
+
+def test_a_rule_without_a_source_is_our_own_and_says_so():
+    own = finding("x", "meets", "says", observed=3.0, threshold=2.0, unit="min", asks=("a",), version="1")
+    assert (own.is_own_rule, own.confidence, own.source) == (True, "own", OWN_SOURCE)
+    assert (own.severity, own.observed, own.threshold, own.unit) == ("override", 3.0, 2.0, "min")
+    assert (own.asks, own.version, own.jurisdiction) == (("a",), "1", "")
+    label = finding("x", "meets", "says", source="label", jurisdiction="US", confidence="seen-in-source")
+    assert (label.is_own_rule, label.jurisdiction, label.confidence) == (False, "US", "seen-in-source")
+    assert finding("x", "meets", "says", source="poster", is_own_rule=True).is_own_rule
