@@ -35,6 +35,22 @@ install_python() {
     apt-get -qq install -y --no-install-recommends python3 python3-venv >/dev/null
 }
 
+# Tests drive the system's Chromium (tests/web/conftest.py). Where it cannot be installed they fail and say so.
+has_chromium() {
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+}
+
+install_chromium() {
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        say "Browser tests need Chromium. On Debian 12: apt-get install chromium"
+        return
+    fi
+    say "Installing chromium from the system's packages, for the browser tests ..."
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null \
+        || say "Chromium could not be installed; browser tests will fail until it is."
+}
+
 # An environment that was moved or whose Python is gone cannot be mended, only made again.
 is_usable() {
     .venv/bin/python -c 'import pip' 2>/dev/null && grep -qF "$PWD/.venv" .venv/bin/activate
@@ -48,3 +64,6 @@ if ! is_usable; then
 fi
 say "Installing Euthymia with what '$extra' needs (the first time takes a minute or two) ..."
 .venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$extra]"
+if [ "$extra" = test ] && ! has_chromium; then
+    install_chromium
+fi

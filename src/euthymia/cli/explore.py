@@ -22,9 +22,7 @@ def explore(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; others than this machine then reach it.")
     ] = LOCAL,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open a browser at the first page.")
-    ] = True,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     country: Annotated[
         str, typer.Option("--country", metavar="CODE", help="Whose crisis lines are shown: GB, US, DE ...")
     ] = "international",
@@ -48,7 +46,7 @@ def explore(
 
     def ready() -> None:
         print(f"Euthymia is at {address} (Ctrl-C ends it)", flush=True)
-        if browser:
+        if not no_browser:
             import webbrowser
 
             webbrowser.open(address)

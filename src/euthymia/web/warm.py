@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event, Thread
 
+LONGEST_END_S = 10.0
+"""How long the end waits for a step; the thread is a daemon and goes with the process."""
 Steps = Iterable[Callable[[], object]]
 
 
@@ -36,7 +38,7 @@ class Warmth:
         """End after the step that is being taken."""
         self._is_stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(LONGEST_END_S)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until every step was taken; return whether it was."""

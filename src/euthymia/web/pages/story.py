@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from euthymia.dosing.notation import print_regimen
 from euthymia.model.connectome import load_connectome, surface
+from euthymia.model.trajectory import Trajectory
 from euthymia.population.story import course_numbers
 from euthymia.tables import read_text
 from euthymia.web.link import Link
@@ -24,10 +26,11 @@ from euthymia.web.story import controls
 from euthymia.web.story.pictures import PICTURES, is_ready, view_of
 from euthymia.web.story.proof import VERDICTS, chapters, contraindications
 from euthymia.web.story.state import Asked, State
-from euthymia.web.story.view import View, course_of, days_of
+from euthymia.web.story.view import DAY, View, course_of, days_of, doses_until, sampled
 
 LINK = Link(path="/", title="The story", place=0)
 SIDES = ("left", "right")
+CURVE_DAYS = 42.0
 AT_ONCE = 2
 """Chapters that stand in the page from the start, whatever has to be computed for them."""
 router = APIRouter()
@@ -250,13 +253,34 @@ def _finite(value: float) -> float | None:
 
 
 def _bar(state: State) -> dict[str, Any]:
-    """Return what the bar over the chapters says."""
-    numbers = course_numbers(course_of(state))
+    """Return what the head of the page and the bar over the chapters say."""
+    course = course_of(state)
+    numbers = course_numbers(course)
     return {
         "words": state.words,
         "before": numbers["madrs_start"],
         "after_day": numbers["madrs_day"],
         "command": state.command(days_of(state)),
+        "curve": _curve(course),
+    }
+
+
+def _curve(course: Trajectory) -> dict[str, Any]:
+    """Return six weeks of MADRS as a path, 460 by 230, with the numbers that stand at it."""
+    days = np.linspace(0.0, CURVE_DAYS, 211)
+    madrs = sampled(course, "madrs_points", days * DAY)
+    x, y = 460.0 * days / CURVE_DAYS, 225.0 - 5.0 * madrs
+    lowest, end_h = int(madrs.argmin()), CURVE_DAYS * DAY
+    return {
+        "path": "M" + "L".join(f"{one:.1f} {other:.1f}" for one, other in zip(x, y, strict=True)),
+        "doses": [round(460.0 * day / CURVE_DAYS, 1) for day in doses_until(course, end_h, DAY)],
+        "top": round(float(y[0]), 1),
+        "start": f"{madrs[0]:.0f}",
+        "lowest": f"{madrs[lowest]:.0f}",
+        "lowest_x": round(min(max(float(x[lowest]), 12.0), 440.0), 1),
+        "lowest_y": round(float(y[lowest]), 1),
+        "end": f"{madrs[-1]:.0f}",
+        "end_y": round(float(y[-1]), 1),
     }
 
 

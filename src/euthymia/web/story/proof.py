@@ -133,14 +133,15 @@ def proofs(row_ids: Sequence[str]) -> tuple[Proof, ...]:
 @cache
 def _proofs() -> Mapping[str, Proof]:
     found = {
-        row.row_id: _proof(row)
+        row.row_id: proof_of(row)
         for table in ("mechanism", "safety", "efficacy", "pk")
         for row in stated_rows(table)
     }
     return found | {row["id"]: _rule(row) for row in read_table(GUIDANCE)}
 
 
-def _proof(row: StatedRow) -> Proof:
+def proof_of(row: StatedRow) -> Proof:
+    """Return a row in words; of a closed one not what was found."""
     return Proof(
         row_id=row.row_id,
         grade=grade_of(row),
