@@ -696,3 +696,21 @@ def test_a_session_that_has_begun_is_not_booked_again():
     desk = Desk().ready_for_dose()
     with pytest.raises(StoppedError, match="It has not begun"):
         desk.book()
+
+
+def test_without_checks_there_is_no_next_one_and_only_owed_ones_are_owed():
+    assert next_check(()) is None
+    found = checks(DOSED.session, TIMING, exactly(DOSED.session.doses[0].at + 39 * MINUTE))
+    assert next_check(found) is found[0]
+    assert owed(found) == ()
+    assert checks(Desk().open_clinic().course().book().session, TIMING, exactly(DOSED.at)) == ()
+
+
+def test_the_last_pressure_is_held_to_the_larger_of_both_rises():
+    desk = dosed()
+    desk.read(heart_rate_per_min="71")
+    for changes, status in (({"diastolic_mmHg": "97"}, "fails"), ({"systolic_mmHg": "100"}, "meets")):
+        desk.wait(10).read(**changes, heart_rate_per_min=f"{60 + desk.count % 30}")
+        found = ready(desk.session, desk.clinic.around(desk.session), exactly(desk.at))
+        near = next(one for one in found if one.finding.rule_id == "ready_near_predose")
+        assert near.finding.status == status

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tests.care.steps import Desk, exactly, through_a_session
+from tests.care.steps import START, Desk, exactly, through_a_session
 
 from euthymia.care.gate import pre_dose
 from euthymia.care.readiness import ready
+from euthymia.care.record import Event
+from euthymia.care.stock import may_move
 
 FILE = Path(__file__).with_name("frozen_criteria.json")
 BAD_ANSWERS = {
@@ -67,7 +69,18 @@ BEFORE = {
     "before, unwell": unwell,
     "before, well": lambda: Desk().ready_for_dose(),
 }
+
+
+def by_word() -> Desk:
+    """Dissociation noted in words, worse than before the dose."""
+    desk = Desk().ready_for_dose()
+    desk.dose()
+    desk.wait(50).enter("reading_taken", values={"systolic_mmHg": "130"}, dissociation="moderate")
+    return desk.wait(1)
+
+
 AFTER = {
+    "after, by word": by_word,
     "after, nothing recorded": just_dosed,
     "after, unwell": dosed_and_bad,
     "after, well": through_a_session,
@@ -81,9 +94,42 @@ def criteria(name: str) -> list[dict]:
     return json.loads(json.dumps([asdict(one) for one in found], default=str))
 
 
-@pytest.mark.parametrize("name", [*BEFORE, *AFTER])
+WASTE = {"count": 21, "by": "nora", "witness": "nora"}
+
+
+def of_stock() -> list[dict]:
+    lot = Desk().open_clinic().clinic.lots["L1"]
+    known = [
+        ("lot_wasted", lot, WASTE),
+        ("lot_wasted", None, WASTE | {"count": -1}),
+        ("lot_received", None, WASTE),
+    ]
+    return [
+        json.loads(json.dumps([asdict(one) for one in may_move(found, move(kind, facts))]))
+        for kind, found, facts in known
+    ]
+
+
+def move(kind: str, facts: dict) -> Event:
+    return Event(
+        event_id="x",
+        kind=kind,
+        subjects={"lot": "L1"},
+        observed_at=START,
+        entered_at=START,
+        author="nora",
+        role="nurse",
+        facts=facts,
+    )
+
+
+def everything(name: str) -> list:
+    return of_stock() if name == "stock" else criteria(name)
+
+
+@pytest.mark.parametrize("name", [*BEFORE, *AFTER, "stock"])
 def test_each_criterion_says_what_it_said(name):
     if os.environ.get("EUTHYMIA_WRITE_FROZEN"):
         known = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-        FILE.write_text(json.dumps(known | {name: criteria(name)}, indent=1) + "\n", encoding="utf-8")
-    assert criteria(name) == json.loads(FILE.read_text(encoding="utf-8"))[name]
+        FILE.write_text(json.dumps(known | {name: everything(name)}, indent=1) + "\n", encoding="utf-8")
+    assert everything(name) == json.loads(FILE.read_text(encoding="utf-8"))[name]
