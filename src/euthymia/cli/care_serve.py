@@ -59,12 +59,16 @@ def serve(
         cure = "Add --certificate and --key, or --behind-proxy."
         raise invalid("--host", must="this machine's own address without TLS", got=host, cure=cure)
     os.umask(0o077)
+    from euthymia.web.care.rules import CoreRules
     from euthymia.web.care.settings import HOSTS, CareSettings
 
+    rules = CoreRules()
     settings = CareSettings(
         data=_file(data, demo=demo),
         is_demo=demo,
         is_tls=is_tls,
+        decide=rules,
+        pass_time=rules.pass_time,
         hosts=tuple(dict.fromkeys((*HOSTS, host, *(name or ())))),
     )
     _run(

@@ -132,7 +132,7 @@ def _state(ask: Ask, connection: Connection) -> dict[str, Any]:
         "schema": revision(connection),
         "head": {"seq": head.seq, "hash": head.hash},
         "last_write_was_kept": ask.care.store.writer.is_well,
-        "failure": ask.care.keeper.failure,
+        "failure": ask.care.keeper.failure or ask.care.keeper.time_failure,
         "journal": connection.exec_driver_sql("PRAGMA journal_mode").scalar(),
         "synchronous": connection.exec_driver_sql("PRAGMA synchronous").scalar(),
         "sqlite": connection.exec_driver_sql("SELECT sqlite_version()").scalar(),

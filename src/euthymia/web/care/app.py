@@ -73,7 +73,7 @@ class Care:
 
 
 class Keeper:
-    """Anchors the head of the trail each minute; backs up each quarter of an hour if something was written.
+    """Lets time pass and anchors the head each minute; backs up each quarter of an hour if there is news.
 
     Parameters
     ----------
@@ -87,6 +87,7 @@ class Keeper:
         self._head = 0
         self._turn = threading.Lock()
         self.failure = ""
+        self.time_failure = ""
 
     def start(self) -> None:
         """Begin."""
@@ -103,6 +104,7 @@ class Keeper:
         count = 0
         while not self._stop.wait(settings.anchor_every_s):
             count += 1
+            self._pass_time()
             try:
                 head = self.store.anchor()
                 if count % rounds == 0 and head.seq != self._head:
@@ -111,6 +113,14 @@ class Keeper:
             except (EuthymiaError, OSError, DBAPIError, sqlite3.Error) as error:
                 self.failure = f"the last backup or anchor failed ({type(error).__name__})"
                 LOG.error("%s", self.failure)
+
+    def _pass_time(self) -> None:
+        try:
+            self.store.settings.pass_time(self.store)
+            self.time_failure = ""
+        except Exception as error:  # whatever it is, anchors and backups go on
+            self.time_failure = f"overdue checks and escalations were not worked out ({type(error).__name__})"
+            LOG.error("%s", self.time_failure)
 
     def back_up(self) -> str:
         """Make a backup now and return its name."""

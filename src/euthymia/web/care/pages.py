@@ -236,7 +236,8 @@ def _json(ask: Ask, shown: Shown) -> JSONResponse:
 
 def guard_of(route: Any) -> Guard | Public | None:
     """Return the guard of a route; None where it has none."""
-    found = [one.call for one in getattr(getattr(route, "dependant", None), "dependencies", ())]
+    tree = getattr(route, "dependant", None)  # codespell:ignore dependant
+    found = [one.call for one in getattr(tree, "dependencies", ())]
     return next((one for one in found if isinstance(one, Guard | Public)), None)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from euthymia.care.record import Event
-    from euthymia.web.care.store import Past
+    from euthymia.web.care.store import Past, Store
 
 BACKUP_FOLDER = "backups"
 
@@ -29,6 +29,12 @@ class Decide(Protocol):
     def __call__(self, past: Past, event: Event, *, deviation: str | None) -> Sequence[Event]:
         """Return the events to write, this one first, or raise what refuses it."""
         ...
+
+
+def no_time(store: Store) -> int:
+    """Let time pass without consequence."""
+    del store
+    return 0
 
 
 def accept(past: Past, event: Event, *, deviation: str | None) -> Sequence[Event]:
@@ -64,6 +70,8 @@ class CareSettings:
         Gives the present instant, UTC.
     decide : Decide
         The rules of the core.
+    pass_time : callable
+        Asked each minute: what the passing of time asks for by those rules.
     idle_lock_min, absolute_h : float
         A session locks after that much rest and ends after that much time.
     heartbeat_s, anchor_every_s, backup_every_min : float
@@ -76,6 +84,7 @@ class CareSettings:
     hosts: tuple[str, ...] = HOSTS
     clock: Callable[[], datetime] = utc_now
     decide: Decide = accept
+    pass_time: Callable[[Store], int] = no_time
     idle_lock_min: float = 5.0
     absolute_h: float = 12.0
     heartbeat_s: float = 2.0

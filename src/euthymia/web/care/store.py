@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from euthymia.care.events import check_event
 from euthymia.care.record import Event, from_text, to_text
@@ -113,6 +113,25 @@ class Past:
         """Return all events of some kinds, oldest first."""
         query = select(EVENTS).where(EVENTS.c.kind.in_(kinds)).order_by(EVENTS.c.seq)
         return [_stored(row).event for row in self._connection.execute(query)]
+
+    def chosen(self, queries: Sequence[str], bound: Mapping[str, Any]) -> list[Event]:
+        """Return the events whose numbers some queries give, oldest first, each once."""
+        query = text(f"SELECT * FROM events WHERE seq IN ({' UNION '.join(queries)}) ORDER BY seq")  # nosec B608
+        return [_stored(row).event for row in self._connection.execute(query, dict(bound))]
+
+    def patient_of(self, stream: str) -> str:
+        """Return the patient that a stream is about; empty where it is about none."""
+        query = "SELECT patient FROM events WHERE stream = ? AND patient IS NOT NULL LIMIT 1"
+        return self._connection.exec_driver_sql(query, (stream,)).scalar() or ""
+
+    def last_seq(self) -> int:
+        """Return the number of the newest event."""
+        return self._connection.exec_driver_sql(LAST_SEQ).scalar() or 0
+
+    def event_id_at(self, seq: int) -> str:
+        """Return the identifier of the event with a number; empty where there is none."""
+        query = "SELECT event_id FROM events WHERE seq = ?"
+        return self._connection.exec_driver_sql(query, (seq,)).scalar() or ""
 
     def row(self, name: str, key: str) -> State | None:
         """Return one row of a read model."""
@@ -382,6 +401,14 @@ class Store:
             since=[one.to_dict() for one in since],
             differences=differences(since, [one for one in given if stream_of(one) == stream]),
         )
+
+    def entry_time(self, batch: Batch) -> datetime:
+        """Return the time of entry within a transaction: never before that of the newest event."""
+        return self._entered_at(batch.connection)
+
+    def put(self, batch: Batch, events: Sequence[Event]) -> list[Stored]:
+        """Append events that the rules made by themselves, within a transaction; no version is asked."""
+        return [self._put(batch, _checked(event)) for event in events]
 
     def _put(self, batch: Batch, event: Event) -> Stored:
         stream = stream_of(event)
