@@ -1,0 +1,8 @@
+"""The screens on which a clinic enters what is not said in the treatment room, as one list."""
+
+from __future__ import annotations
+
+from euthymia.web.care import intake, intake_findings
+from euthymia.web.care.pages import Screens
+
+GROUPS: tuple[Screens, ...] = (intake.SCREENS, intake_findings.SCREENS)
