@@ -121,7 +121,7 @@ def test_nothing_observed_of_a_closed_row_is_on_the_page(monkeypatch: pytest.Mon
 
 
 def test_no_dosing_phase_is_shown_and_every_way_names_what_exists():
-    assert not {"dosing", "induction", "maintenance", "pre_dose"} & set(PHASES)
+    assert not {"dosing", "induction", "maintenance", "pre_dose", "at_home"} & set(PHASES)
     assert set(STAGES) == set(PHASES)
     keys = {row["protocol_key"] for row in read_table(PROTOCOLS)}
     for way in ways().values():

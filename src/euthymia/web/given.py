@@ -13,6 +13,8 @@ from euthymia.web.story.state import route_choices
 TABLE = "session_routes.csv"
 ROUTES = "routes.csv"
 PROTOCOLS = "evidence/safety/session_protocols.csv"
+RULES = "evidence/safety/screening_rules.csv"
+FACTS = "route_facts.csv"
 WayName = Literal[
     "infusion",
     "intramuscular",
@@ -118,6 +120,14 @@ def _way(row: Row) -> Way:
 
 
 def protocol_rows(way: Way, phases: tuple[str, ...]) -> tuple[Row, ...]:
-    """Return what labels and services print about sessions by a route, of some phases."""
+    """Return what labels and services print about sessions by a route, of some phases; none at home."""
     rows = read_table(PROTOCOLS)
     return tuple(row for row in rows if row["protocol_key"] in way.protocols and row["phase"] in phases)
+
+
+def facts_about(way: Way, topic: str) -> tuple[Row, ...]:
+    """Return the rows of labels and guidelines on setting, supervision or access of a drug by a route."""
+    told = {row["id"]: row for table in (RULES, PROTOCOLS) for row in read_table(table)}
+    return tuple(
+        told[one["row"]] for one in read_table(FACTS) if (one["way"], one["topic"]) == (way.name, topic)
+    )

@@ -52,7 +52,7 @@ DOMAINS = {
     "sedation": "Sedation",
     "respiratory": "Breathing",
 }
-PHASES = ("monitoring", "intervene", "discharge", "aftercare", "staffing", "safety", "status", "at_home")
+PHASES = ("monitoring", "intervene", "discharge", "aftercare", "staffing", "safety", "status")
 TABLE_MIN = (0, 10, 20, 30, 40, 50, 60, 90, 120, 150, 180, 240)
 STAGES = {
     "monitoring": "watched",
@@ -62,7 +62,6 @@ STAGES = {
     "staffing": "who is there",
     "safety": "warnings",
     "status": "standing",
-    "at_home": "services at home, which regulators warn against",
 }
 
 
