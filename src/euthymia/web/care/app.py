@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from euthymia.errors import EuthymiaError, InvalidInputError
-from euthymia.web.care import administration, entrance, entries, live, people, shield, writing
+from euthymia.web.care import administration, board, entrance, entries, live, people, session, shield, writing
 from euthymia.web.care.accounts import Accounts
 from euthymia.web.care.backup import back_up
 from euthymia.web.care.guards import Ask, cookie_name, find_session
@@ -39,6 +39,8 @@ SCREENS: tuple[Screens, ...] = (
     entrance.SCREENS,
     administration.SCREENS,
     people.SCREENS,
+    board.SCREENS,
+    session.SCREENS,
     *entries.GROUPS,
     writing.SCREENS,
     live.SCREENS,

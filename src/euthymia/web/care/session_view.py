@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from euthymia.web.care.store import Store
 
 MOST_KEPT = 128
+PRESENT_H = 36
+"""As at the door of the store: who came longer ago counts as gone."""
 CONCERNING = """SELECT seq, body FROM events WHERE seq IN (
     SELECT seq FROM events WHERE patient = :patient AND seq > :after
     UNION SELECT seq FROM events WHERE seq > :after AND patient IS NULL AND stream IN
         (SELECT name_of || key FROM (SELECT CASE name WHEN 'alerts' THEN 'alert:' ELSE 'obligation:' END
             AS name_of, key FROM projections WHERE name IN ('alerts', 'obligations') AND patient = :patient))
-    UNION SELECT seq FROM events WHERE seq > :after AND kind IN ('site_set', 'staff_on_site', 'staff_left')
+    UNION SELECT seq FROM events WHERE seq > :after AND kind = 'site_set'
+    UNION SELECT seq FROM events WHERE seq > :after AND kind IN ('staff_on_site', 'staff_left')
+        AND entered_at > :since
     UNION SELECT seq FROM events WHERE seq > :after AND stream IN
         (SELECT 'stock:' || key FROM projections WHERE name = 'stock' AND is_open = 1)
 ) ORDER BY seq"""
@@ -93,7 +97,9 @@ def clinic_of(store: Store, connection: Connection, patient: str) -> Clinic:
     shelf = _shelf(store)
     with shelf.lock:
         kept = shelf.parts.get(patient, _Kept(0, Clinic()))
-    rows = connection.execute(text(CONCERNING), {"patient": patient, "after": kept.seq}).all()
+    since = to_text(store.now() - timedelta(hours=PRESENT_H))
+    bound = {"patient": patient, "after": kept.seq, "since": since}
+    rows = connection.execute(text(CONCERNING), bound).all()
     if not rows:
         return kept.clinic
     events = [Event.from_dict(json.loads(row.body)) for row in rows]
