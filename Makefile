@@ -65,6 +65,7 @@ bench: $(BENCH) ## Run every benchmark, rivals included
 replicate: $(TEST) ## Simulate every published trial anew for its page (a quarter of an hour)
 	@.venv/bin/euthymia evidence replicate --replicates 100 --out build/replicated
 	@cp build/replicated/replication.json docs/reference/replication.json
+	@$(PYTHON) tools/replication_copy.py
 
 docs: $(DOCS) ## Build the documentation into site
 	@$(PYTHON) tools/make_docs.py
