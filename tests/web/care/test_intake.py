@@ -1,4 +1,4 @@
-"""Registering and the intake: unknown stays unknown, what is unlikely is asked again, nobody overrides a block."""
+"""Intake: unknown stays unknown, what is unlikely is asked again, nobody overrides a block."""
 
 from __future__ import annotations
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from euthymia.web.care import intake, intake_findings
+from euthymia.web.care import intake, intake_findings, obligations, scores, stock
 from euthymia.web.care.pages import Screens
 
-GROUPS: tuple[Screens, ...] = (intake.SCREENS, intake_findings.SCREENS)
+GROUPS: tuple[Screens, ...] = (
+    intake.SCREENS,
+    intake_findings.SCREENS,
+    scores.SCREENS,
+    obligations.SCREENS,
+    stock.SCREENS,
+)

@@ -1,4 +1,4 @@
-"""What forms share: fields as they were sent, an entry that may come twice, answers in words, whose record."""
+"""What forms share: fields as sent, an entry that may come twice, answers in words, and whose record."""
 
 from __future__ import annotations
 

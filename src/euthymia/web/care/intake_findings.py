@@ -1,4 +1,4 @@
-"""Screening: what the rules say of the intake, overrides with their signatures, and the decision of a person."""
+"""Screening: what the rules say of the intake, overrides with signatures, and a person's decision."""
 
 from __future__ import annotations
 
