@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from euthymia.web.care import intake, intake_findings, obligations, scores, stock
+from euthymia.web.care import intake, intake_findings, obligations, plan, plan_steps, scores, stock
 from euthymia.web.care.pages import Screens
 
 GROUPS: tuple[Screens, ...] = (
     intake.SCREENS,
     intake_findings.SCREENS,
+    plan_steps.SCREENS,
+    plan.SCREENS,
     scores.SCREENS,
     obligations.SCREENS,
     stock.SCREENS,

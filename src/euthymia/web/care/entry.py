@@ -23,13 +23,14 @@ from euthymia.web.care.accounts import read_accounts
 from euthymia.web.care.guards import Ask
 from euthymia.web.care.pages import see_other
 from euthymia.web.care.projections import COURSE_OVER, State, stream_of
-from euthymia.web.care.refusals import NotFoundError, UnusableError
+from euthymia.web.care.refusals import NotFoundError, StaleError, UnusableError
 from euthymia.web.care.store import (
     Stored,
     read_patient,
     read_people,
     read_row,
     read_rows,
+    read_stream,
     version_of,
 )
 from euthymia.web.care.writing import SecondIn, write
@@ -350,6 +351,23 @@ def read_record(ask: Ask, patient: str) -> Record:
         site=site,
         course=clinic.courses[course],
         version=version,
+    )
+
+
+def require_seen(ask: Ask, record: Record, given: Given) -> None:
+    """Refuse a form whose course has moved on since it was shown, before its fields are judged.
+
+    Raises
+    ------
+    StaleError
+    """
+    if given.version == record.version:
+        return
+    with ask.care.store.reading() as connection:
+        since = read_stream(connection, record.stream, after=min(given.version, record.version))
+    message = "Somebody else wrote in the meantime. Look at what changed, then save again."
+    raise StaleError(
+        message, expected=given.version, current=record.version, since=[one.to_dict() for one in since]
     )
 
 
