@@ -125,7 +125,7 @@ def simulated(ask: Ask) -> Trajectory:
     BusyError
         More runs wait than are taken on.
     """
-    return _memory.get(ask, lambda: _in_turn(lambda: _solved(ask)))
+    return _memory.get(ask, lambda: in_turn(lambda: _solved(ask)))
 
 
 def remembered(key: Hashable, find: Callable[[], Any]) -> Any:
@@ -143,7 +143,14 @@ def is_remembered(ask: Ask) -> bool:
     return ask in _memory
 
 
-def _in_turn(find: Callable[[], Trajectory]) -> Trajectory:
+def in_turn(find: Callable[[], Any]) -> Any:
+    """Return what a computation finds, when a core is free for it.
+
+    Raises
+    ------
+    BusyError
+        More computations wait than are taken on.
+    """
     if not _queue.acquire(blocking=False):
         raise BusyError
     try:
