@@ -30,6 +30,7 @@ CALM = {
     "moaas_points": "5",
     "cadss_points": "0",
 }
+LOOKED = "Number(document.documentElement.dataset.looked || 0)"
 SHOTS = os.environ.get("EUTHYMIA_CARE_PICTURES", "")
 """A folder: then the pictures of the manual are made anew."""
 
@@ -65,11 +66,16 @@ def _open(page: Page, panel: str) -> None:
 
 
 def _save(page: Page, panel: str, words: str) -> None:
+    """Press a button, and wait until it was written and the page has looked again."""
+    before = page.evaluate(LOOKED)
     with page.expect_response("**/api/entries") as answer:
         page.locator(f"#{panel}").get_by_role("button", name=words).click()
     assert answer.value.status == 200, answer.value.text()
-    page.wait_for_selector(".saved")
-    page.locator(".saved").first.wait_for(state="detached")
+    for _ in range(200):  # the policy of the page forbids the browser to wait for an expression
+        if page.evaluate(LOOKED) > before:
+            return
+        page.wait_for_timeout(30)
+    pytest.fail("the page has not looked again")
 
 
 def _later(served: Served, minutes: float, *pages: Page) -> None:
@@ -79,7 +85,7 @@ def _later(served: Served, minutes: float, *pages: Page) -> None:
 
 
 def _pick(page: Page, panel: str, name: str, value: str) -> None:
-    page.locator(f"#{panel} input[name='{name}'][value='{value}']").check(force=True)
+    page.locator(f"#{panel} input[name='{name}'][value='{value}']").locator("xpath=..").click()
 
 
 def _type_reading(page: Page, **changes: str) -> None:
@@ -248,6 +254,9 @@ def test_a_day_from_arrival_to_the_monitoring_form_by_two_people(
     _shot(nurse, "readings", of="#drawn")
     _leave(nurse)
     _close(nurse)
+    nurse.get_by_role("link", name="Patient").click()
+    nurse.wait_for_selector("#drawn canvas")
+    _shot(nurse, "patient")
     _holds(served)
 
 

@@ -51,11 +51,13 @@ def test_the_gate_of_an_empty_session_is_unknown_and_nothing_is_filled_in(ruled:
     assert {_status(data, one) for one in ("identity", "escort", "ready_to_treat", "predose_spo2")} == {
         "unknown"
     }
-    assert data["gate_open"] > 10 and data["gate"][0]["is_met"] is False
+    assert data["gate_open"] > 10
+    assert data["gate"][0]["is_met"] is False
     page = nurse.get("/sessions/s1").text
     fields = [one.split(">")[0] for one in page.split("<input ")[1:]]
     typed = [one for one in fields if 'name="v:' in one or 'name="s:' in one]
-    assert typed and not any("value=" in one for one in typed)
+    assert typed
+    assert not any("value=" in one for one in typed)
 
 
 def test_a_dose_without_its_conditions_is_refused_and_goes_on_record_as_a_deviation(ruled: Served):
@@ -74,13 +76,15 @@ def test_a_dose_without_its_conditions_is_refused_and_goes_on_record_as_a_deviat
         values={"amount_mg": 28},
     )
     refused = _post(nurse, dose)
-    assert refused.status_code == 409 and refused.json()["may_deviate"] is True
+    assert refused.status_code == 409
+    assert refused.json()["may_deviate"] is True
     assert {"identity", "ready_to_treat"} <= {one["rule_id"] for one in refused.json()["findings"]}
     assert _see(nurse)["has_dose"] is False
     done = _post(nurse, dose, deviation="given in an emergency", pin=PIN)
     assert done.status_code == 200, done.text
     after = _see(nurse)
-    assert after["has_dose"] and any(one["is_deviation"] for one in after["timeline"])
+    assert after["has_dose"]
+    assert any(one["is_deviation"] for one in after["timeline"])
 
 
 def test_the_canonical_number_is_the_cores_and_a_unit_slip_is_asked_about(ruled: Served):
@@ -102,7 +106,8 @@ def test_the_canonical_number_is_the_cores_and_a_unit_slip_is_asked_about(ruled:
     data = _see(nurse)
     assert data["questions"] == []
     shown = next(one for one in data["timeline"] if one["id"] == reading["event_id"])
-    assert shown["values"] == ["weight 154,3 lb"] and shown["before"][0]["was"] == {"weight": "154,3 kg"}
+    assert shown["values"] == ["weight 154,3 lb"]
+    assert shown["before"][0]["was"] == {"weight": "154,3 kg"}
 
 
 def test_who_wrote_in_between_is_shown_and_nothing_is_overwritten(ruled: Served):
@@ -117,10 +122,8 @@ def test_who_wrote_in_between_is_shown_and_nothing_is_overwritten(ruled: Served)
     refused = _post(nurse, mine, expected=seen)
     assert refused.status_code == 409
     told = {one["field"]: one for one in refused.json()["differences"]}
-    assert (
-        told["values.systolic_mmHg"]["theirs"] == "131 mmHg"
-        and told["values.systolic_mmHg"]["author"] == "nils"
-    )
+    assert told["values.systolic_mmHg"]["theirs"] == "131 mmHg"
+    assert told["values.systolic_mmHg"]["author"] == "nils"
     now = {**seen, refused.json()["stream"]: refused.json()["current"]}
     assert _post(nurse, mine, expected=now).status_code == 200
     with ruled.care.store.reading() as connection:
@@ -137,7 +140,8 @@ def test_a_severe_pressure_prompts_and_the_alert_is_acted_on(ruled: Served):
     reading = entry(desk.at, "reading_taken", values={"systolic_mmHg": 186, "diastolic_mmHg": 112})
     assert _post(nurse, reading).status_code == 200
     alerts = _see(nurse)["alerts"]
-    assert {one["tier"] for one in alerts} == {"stop"} and {one["owner"] for one in alerts} == {"paula"}
+    assert {one["tier"] for one in alerts} == {"stop"}
+    assert {one["owner"] for one in alerts} == {"paula"}
     subjects = {"patient": "p1", "course": "c1", "session": "s1"}
     for place, one in enumerate(alerts):
         acted = entry(
@@ -173,7 +177,8 @@ def test_an_answer_of_intent_blocks_readiness_until_disposition_and_safety_plan(
     assert _post(nurse, risk).status_code == 200
     data = _see(nurse)
     (alert,) = data["alerts"]
-    assert alert["needs_disposition"] and _status(data, "risk_dealt_with", "ready") == "fails"
+    assert alert["needs_disposition"]
+    assert _status(data, "risk_dealt_with", "ready") == "fails"
     acted = entry(
         desk.at,
         "alert_acted",
@@ -214,7 +219,9 @@ def test_the_form_is_filled_by_the_record_and_closes_its_obligation(ruled: Serve
     nurse = _nurse(ruled)
     form = _see(nurse, "/sessions/s1/form")
     known = {one["key"]: one["value"] for one in form["fields"]}
-    assert known["lot_number"] == "L1" and known["dose"] == "84 mg" and known["bp_before"] == "124/76"
+    assert known["lot_number"] == "L1"
+    assert known["dose"] == "84 mg"
+    assert known["bp_before"] == "124/76"
     done = entry(
         desk.at,
         "obligation_done",
@@ -237,7 +244,8 @@ def test_the_expected_curve_says_that_it_is_a_population(ruled: Served):
     put(ruled.care.store, desk)
     ruled.clock.at = desk.at
     answer = _nurse(ruled).get("/api/sessions/s1/expected").json()
-    assert "Population forecast" in answer["data"]["says"] and "84 mg" in answer["data"]["says"]
+    assert "Population forecast" in answer["data"]["says"]
+    assert "84 mg" in answer["data"]["says"]
     rise = answer["data"]["systolic_mmHg"]
     assert all(low <= high for low, high in zip(rise["low"], rise["high"], strict=True))
     assert answer["before"] == {"systolic_mmHg": 124.0, "diastolic_mmHg": 76.0}

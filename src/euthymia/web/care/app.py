@@ -20,7 +20,18 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from euthymia.errors import EuthymiaError, InvalidInputError
-from euthymia.web.care import administration, board, entrance, entries, live, people, session, shield, writing
+from euthymia.web.care import (
+    administration,
+    board,
+    entrance,
+    entries,
+    live,
+    patient,
+    people,
+    session,
+    shield,
+    writing,
+)
 from euthymia.web.care.accounts import Accounts
 from euthymia.web.care.backup import back_up
 from euthymia.web.care.guards import Ask, cookie_name, find_session
@@ -41,6 +52,7 @@ SCREENS: tuple[Screens, ...] = (
     people.SCREENS,
     board.SCREENS,
     session.SCREENS,
+    patient.SCREENS,
     *entries.GROUPS,
     writing.SCREENS,
     live.SCREENS,

@@ -10,7 +10,7 @@ from euthymia.care.clock import exactly, zone_of
 from euthymia.care.record import to_text
 from euthymia.web.care.guards import Ask
 from euthymia.web.care.pages import Screens, Shown
-from euthymia.web.care.session_view import clinic_of, clock, instant, names_of, plain_alert, stage_of
+from euthymia.web.care.session_view import clinic_of, clock, instant, names_of, plain_alert, seat_of, stage_of
 from euthymia.web.care.store import read_rows
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _plain(ask: Ask, row: Row, clinic: Clinic, name: str) -> dict[str, Any]:
         "session": row.session,
         "patient": row.patient,
         "name": name,
-        "chair": row.chair,
+        "chair": seat_of(session),
         "nurse": row.nurse,
         "starts": clock(session.instant("starts_at"), clinic),
         "starts_at": instant(session.instant("starts_at")),

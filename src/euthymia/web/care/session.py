@@ -34,6 +34,7 @@ from euthymia.web.care.session_view import (
     names_of,
     plain_alert,
     plain_criterion,
+    seat_of,
     stage_of,
     versions_of,
 )
@@ -161,7 +162,7 @@ def session_page(ask: Ask, session: str) -> Shown:
         "chart": charted(clinic, found, now),
         "has_forecast": bool(regimen_of(clinic, found)),
     }
-    return Shown(data=data, about=(found.patient,), title=f"{name} · {found.booked.get('chair', '')}")
+    return Shown(data=data, about=(found.patient,), title=f"{name} · {seat_of(found)}")
 
 
 def _head(clinic: Clinic, found: Session, now: Now) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def _head(clinic: Clinic, found: Session, now: Now) -> dict[str, Any]:
         "patient": found.patient,
         "course": found.course,
         "course_state": clinic.courses[found.course].state,
-        "chair": str(found.booked.get("chair", "")),
+        "chair": seat_of(found),
         "nurse": found.nurse,
         "drug": found.drug,
         "route": found.route,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from euthymia.care.clock import MINUTE, Now
+from euthymia.care.clock import MINUTE, Now, local_day
 from euthymia.care.events import corrected, history
 from euthymia.care.readings import measures
 from euthymia.care.recording import is_backcharted
@@ -71,15 +71,20 @@ CHARTED = (
 
 def timeline(clinic: Clinic, session: Session) -> list[dict[str, Any]]:
     """Return every entry of a session, newest first, with the values it had before corrections."""
-    now = {one.event_id: one for one in corrected(session.events)}
-    found = [
-        _entry(clinic, session, one, now[one.event_id]) for one in session.events if one.kind not in HIDDEN
-    ]
+    found = entries_of(clinic, session.events)
+    for one in found:
+        one["in_question"] = [name for name in one["names"] if not session.is_proof(one["id"], name)]
     return sorted(found, key=lambda one: (one["at"], one["entered_at"]), reverse=True)
 
 
-def _entry(clinic: Clinic, session: Session, first: Event, now: Event) -> dict[str, Any]:
-    versions = history(session.events, first.event_id)
+def entries_of(clinic: Clinic, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return entries as they now stand, with what they were, in the order of entry."""
+    now = {one.event_id: one for one in corrected(events)}
+    return [_entry(clinic, events, one, now[one.event_id]) for one in events if one.kind not in HIDDEN]
+
+
+def _entry(clinic: Clinic, events: Sequence[Event], first: Event, now: Event) -> dict[str, Any]:
+    versions = history(events, first.event_id)
     return {
         "id": first.event_id,
         "kind": first.kind,
@@ -88,8 +93,10 @@ def _entry(clinic: Clinic, session: Session, first: Event, now: Event) -> dict[s
         "entered_at": instant(first.entered_at),
         "clock": clock(now.observed_at, clinic),
         "entered_clock": clock(first.entered_at, clinic),
+        "day": local_day(now.observed_at, clinic.site.zone).isoformat(),
         "is_late": is_backcharted(first, clinic),
         "author": first.author,
+        "names": list(now.values),
         "values": _values(now),
         "facts": _facts(now),
         "reason": first.reason or "",
@@ -99,11 +106,11 @@ def _entry(clinic: Clinic, session: Session, first: Event, now: Event) -> dict[s
             {"name": name, "says": _label(name), "now": str(value)} for name, value in now.values.items()
         ],
         "before": [_before(clinic, versions, place) for place in range(len(versions) - 1)],
-        "in_question": [name for name in now.values if not session.is_proof(first.event_id, name)],
+        "in_question": [],
     }
 
 
-def _before(clinic: Clinic, versions: list[Event], place: int) -> dict[str, Any]:
+def _before(clinic: Clinic, versions: Sequence[Event], place: int) -> dict[str, Any]:
     """Return what one correction replaced, who did so, when and why."""
     by, old = versions[place + 1], versions[: place + 1]
     names = [*by.values, *by.facts.get("facts", {})]
@@ -145,6 +152,7 @@ def charted(clinic: Clinic, session: Session, now: Now) -> dict[str, Any]:
     start = session.first_dose_at or first
     return {
         "has_dose": session.first_dose_at is not None,
+        "x_says": "minutes from the first dose" if session.doses else "minutes from the first reading",
         "start": clock(start, clinic),
         "now_min": round((now.at - start) / MINUTE, 1),
         "doses_min": [round((one.at - start) / MINUTE, 1) for one in session.doses],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from euthymia.care.obligation import Alert
+    from euthymia.care.session import Session
     from euthymia.care.timing import Criterion
     from euthymia.web.care.guards import Ask
     from euthymia.web.care.store import Store
@@ -164,7 +165,18 @@ def shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
         return ", ".join(shown(one) for one in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{rounded(value):g}" if isinstance(value, float) else str(value)
+
+
+def rounded(value: float | None, places: int = 1) -> float | None:
+    """Return a number as it is shown; what it is held to is never rounded."""
+    return None if value is None else round(value, places)
+
+
+def seat_of(session: Session) -> str:
+    """Return the place of a session in words."""
+    seat = str(session.booked.get("chair", ""))
+    return f"chair {seat}" if seat.isdigit() else seat
 
 
 def plain_alert(one: Alert, clinic: Clinic) -> dict[str, Any]:

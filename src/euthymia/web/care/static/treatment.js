@@ -46,10 +46,16 @@
       if (!fresh) continue;
       for (const one of [...part.attributes]) if (!fresh.hasAttribute(one.name)) part.removeAttribute(one.name);
       for (const one of fresh.attributes) part.setAttribute(one.name, one.value);
-      if (!isTouched(part)) part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+      if (!isTouched(part)) renew(part, fresh);
     }
     hear();
     show();
+    document.documentElement.dataset.looked = String(mine); // tests wait for it
+  }
+  function renew(part, fresh) {
+    const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+    part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+    for (const one of open) document.getElementById(one)?.setAttribute("open", "");
   }
   const isTouched = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
     || [...part.querySelectorAll("input:not([type=radio]):not([type=checkbox])")].some((one) => one.value !== one.defaultValue);
@@ -65,9 +71,9 @@
 
   function show() {
     const status = document.getElementById("status");
+    draw();
     if (!status) return;
     for (const one of document.querySelectorAll("[data-when]")) one.hidden = !one.dataset.when.split(" ").includes(status.dataset.stage);
-    draw();
   }
 
   // What a form holds, as entries. Nothing is filled in that nobody typed.
@@ -165,16 +171,18 @@
   const shownOf = (event) => [...Object.entries(event.values).map(([name, one]) => `${label(name)} ${one.entered} ${one.unit}`), ...Object.entries(event.facts).filter(([, one]) => typeof one !== "object" || Array.isArray(one)).map(([name, one]) => `${label(name)}: ${one}`)].join(" · ");
   function stale(form, body, answer) {
     const list = document.createElement("ul");
-    for (const one of answer.since) list.append(words("li", `${one.author}, ${one.observed_at.slice(11, 16)} UTC: ${label(one.kind)} ${shownOf(one)}`));
+    for (const one of answer.since) list.append(words("li", `${one.author}, ${new Date(one.observed_at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}: ${label(one.kind)} ${shownOf(one)}`));
     const parts = [words("p", "Somebody else wrote while you were typing. Nothing of yours is saved yet."), list];
     const both = answer.differences.filter((one) => one.field !== "kind");
-    if (both.length) parts.push(table(both));
+    const apart = both.filter((one) => String(one.yours) !== String(one.theirs));
+    if (apart.length) parts.push(table(apart));
+    if (both.length > apart.length) parts.push(words("p", `${both.length - apart.length} more that both of you entered are the same.`, "soft"));
     const again = () => {
       const expected = { ...body.expected };
       expected[answer.stream] = answer.current;
       send(form, { ...body, expected });
     };
-    return say("Written in between", parts, [["Save mine as well", again], ["Do not save mine", () => { form.pending = form.seen = null; soon(0); }]]);
+    return say("Written in between", parts, [["Save mine as well", again], ["Do not save mine", () => { form.pending = form.seen = null; soon(0); }, true]]);
   }
   function table(rows) {
     const made = document.createElement("table");
@@ -210,8 +218,8 @@
     const box = document.getElementById("answer"), form = document.getElementById("answer-form");
     document.getElementById("answer-title").textContent = title;
     document.getElementById("answer-body").replaceChildren(...parts);
-    form.replaceChildren(...choices.map(([text, act]) => {
-      const button = words("button", text, act ? "" : "plain");
+    form.replaceChildren(...choices.map(([text, act, isPlain]) => {
+      const button = words("button", text, act && !isPlain ? "" : "plain");
       button.addEventListener("click", () => { box.close(); act?.(); });
       return button;
     }));
@@ -265,7 +273,9 @@
   // Readings are points; the forecast is a hatched band behind them, of a population, and says so.
   let forecast = null;
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const spread = (points) => points.map(([x, y], place) => [x + 0.02 * points.slice(0, place).filter((one) => one[0] === x).length, y]); // two of one minute are two points
   const CHARTS = [
+    { says: "Scores, points", lines: [["MADRS", "MADRS", "--act"], ["PHQ-9", "PHQ-9", "--warn"], ["GAD-7", "GAD-7", "--soft"]] },
     { says: "Pressure, mmHg", lines: [["systolic_mmHg", "systolic", "--stop"], ["diastolic_mmHg", "diastolic", "--act"]] },
     { says: "Dissociation, CADSS points", lines: [["cadss_points", "CADSS", "--warn"]] },
   ];
@@ -286,7 +296,7 @@
     return { minutes: forecast.data.minutes, low: at("low"), middle: at("middle"), high: at("high") };
   }
   function chart(target, spec, data) {
-    const points = spec.lines.map(([name]) => data.readings[name] || []);
+    const points = spec.lines.map(([name]) => spread(data.readings[name] || []));
     const curves = spec.lines.map(([name]) => curveOf(name, data));
     if (!points.some((one) => one.length) && !curves.some(Boolean)) return;
     const box = words("div", "", "chart-of");
@@ -303,14 +313,14 @@
       for (const part of ["middle", "low", "high"]) {
         const value = new Map(curve.minutes.map((x, index) => [x, curve[part][index]]));
         columns.push(xs.map((x) => value.get(x) ?? null));
-        series.push({ label: part === "middle" ? `${says}, population forecast` : "", stroke: colour + (part === "middle" ? "99" : "44"), width: 1, dash: part === "middle" ? [2, 6] : undefined, points: { show: false }, spanGaps: true });
+        series.push({ label: part === "middle" ? `${says}, population forecast` : "edge", stroke: colour + (part === "middle" ? "99" : "44"), width: 1, dash: part === "middle" ? [2, 6] : undefined, points: { show: false }, spanGaps: true });
       }
       bands.push({ series: [series.length - 1, series.length - 2], fill: colour + "22" });
     });
     const axis = { stroke: css("--soft"), grid: { stroke: css("--line") + "66" }, ticks: { stroke: css("--line") } };
-    const axes = [{ ...axis, values: (u, all) => all.map((one) => `${one}`), label: data.has_dose ? "minutes from the first dose" : "minutes from the first reading", labelSize: 22 }, axis];
+    const axes = [{ ...axis, values: (u, all) => all.map((one) => `${one}`), label: data.x_says, labelSize: 22 }, axis];
     plots.push(new uPlot({ width: Math.max(300, target.clientWidth), height: 260, scales: { x: { time: false } }, series, bands, axes, legend: { live: false }, cursor: { show: false }, padding: [8, 12, 0, 0], hooks: { draw: [(u) => doses(u, data)] } }, columns, box));
-    for (const row of box.querySelectorAll(".u-series")) if (!row.textContent.trim() || row.textContent.trim() === "min") row.remove();
+    for (const row of box.querySelectorAll(".u-series")) if (["", "min", "edge"].includes(row.textContent.trim())) row.classList.add("none");
   }
   function doses(u, data) {
     const { ctx, bbox } = u;
@@ -324,12 +334,13 @@
     ctx.restore();
   }
   async function look() {
-    if (!root?.dataset.session || !document.getElementById("chart")) return;
+    const holder = document.getElementById("chart");
+    if (!holder?.dataset.expected) return;
     try {
-      const answer = await fetch(`/api/sessions/${root.dataset.session}/expected`, { headers: { "X-Background": "1" } });
+      const answer = await fetch(holder.dataset.expected, { headers: { "X-Background": "1" } });
       forecast = answer.ok ? await answer.json() : null;
     } catch { forecast = null; }
-    if (forecast?.data) document.getElementById("forecast-says").textContent = `Points: measured here. Shaded behind them: ${forecast.data.says}`;
+    if (forecast?.data) document.getElementById("forecast-says").textContent = `Points: measured. Shaded behind them: ${forecast.data.says}`;
     draw();
   }
 
