@@ -11,6 +11,7 @@ os.environ["EUTHYMIA_ENGINE"] = "numpy"
 # A posterior changes with every calibration: tests are of the model, and say where they want one.
 os.environ["EUTHYMIA_POSTERIOR"] = "prior"
 
+import pytest
 from hypothesis import settings
 
 # In CI the examples are always the same; at a desk each run tries new ones and prints how to repeat them.
@@ -22,3 +23,11 @@ settings.register_profile(
     max_examples=60,
 )
 settings.load_profile("euthymia")
+
+
+@pytest.fixture
+def nothing_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close what is kept to validate, as it is before a posterior is frozen."""
+    from euthymia.evidence import select
+
+    monkeypatch.setattr(select, "frozen_posterior", lambda: "")

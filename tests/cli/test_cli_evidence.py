@@ -135,6 +135,7 @@ def test_outcomes_obey_the_schema_of_facts_and_keep_the_order_of_their_table(com
     assert [one["topic"] for one in done.json["rows"]] == ["therapy", "control", "control"]
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_closed_outcomes_show_the_model_and_not_what_was_printed(command: Command):
     shut = command("evidence", "efficacy", "--json", "--row", "T0010").json["rows"][0]
     assert shut["verdict"] == "closed: opens with the frozen posterior"
@@ -146,6 +147,7 @@ def test_closed_outcomes_show_the_model_and_not_what_was_printed(command: Comman
         assert not re.search(r"7\.6\b|11\.3\b|3\.9\b", out)
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_outcomes_are_counted_by_group(command: Command):
     out = command("evidence", "efficacy", *OUTCOMES).out
     assert re.search(r"^control: [01] of 1 reproduced", out, flags=re.MULTILINE)

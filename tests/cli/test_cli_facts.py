@@ -24,6 +24,7 @@ def test_json_obeys_its_schema_and_keeps_the_rows_asked_for_in_order(command: Co
     assert [one["row_id"] for one in done.json["rows"]] == ["Q001", "Q003", "Q019"]
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_schema_refuses_printed_bounds_of_a_closed_fact(command: Command):
     document = command("evidence", "safety", "--json", *ACUTE).json
     check_schema(document, "facts-1")
@@ -32,6 +33,7 @@ def test_schema_refuses_printed_bounds_of_a_closed_fact(command: Command):
         check_schema({**document, "rows": [{**shut, "low": 1.0}]}, "facts-1")
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_closed_facts_show_the_model_and_not_what_was_printed(command: Command):
     rows = command("evidence", "safety", "--json", *ACUTE).json["rows"]
     shut = [row for row in rows if row["row_id"] == "AE-BLOOD-053"]
@@ -43,6 +45,7 @@ def test_closed_facts_show_the_model_and_not_what_was_printed(command: Command):
         assert "4.87" not in out
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_table_counts_by_layer_and_says_what_is_closed_and_left_out(command: Command):
     out = command("evidence", "mechanism", *FEW).out
     assert "circuit: 1 of 1 reproduced" in out

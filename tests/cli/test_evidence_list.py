@@ -17,6 +17,8 @@ from euthymia.evidence.stated import stated_rows
 from euthymia.evidence.studies import load_studies
 from euthymia.tables import Row, read_table
 
+pytestmark = pytest.mark.usefixtures("nothing_is_frozen")
+
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES)
 
 

@@ -96,6 +96,7 @@ def test_facts_that_cannot_be_compared_stay_with_their_reason(table: Table):
     assert all(one.simulated is None and not is_misfit(one) for one in left.values())
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 @pytest.mark.usefixtures("unsimulated")
 def test_validating_acute_facts_show_neither_printed_value_nor_verdict():
     rows = {row.row_id: row for row in facts_of("safety")}

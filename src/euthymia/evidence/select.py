@@ -63,6 +63,11 @@ def require_fittable(row: Evidence) -> None:
         raise invalid(field="role", must=must, got=f"{row.role} in row {row.row_id}", cure=cure)
 
 
+def is_kept(row: Evidence) -> bool:
+    """Tell whether a row is kept to validate: predicted and reported, never fitted."""
+    return row.role is Role.VALIDATE
+
+
 @cache
 def frozen_posterior() -> str:
     """Return the digest of the frozen posterior; empty until one is frozen."""
@@ -75,8 +80,7 @@ def is_open(row: Evidence, *, table: TableName = "efficacy") -> bool:
     Rows of sessions and trials that are kept to validate stay closed until a posterior is frozen; that they
     exist, what was measured and when is always shown.
     """
-    is_kept = table in CLOSED_TABLES and row.role is Role.VALIDATE
-    return not is_kept or bool(frozen_posterior())
+    return not (table in CLOSED_TABLES and is_kept(row)) or bool(frozen_posterior())
 
 
 def select_outcomes(

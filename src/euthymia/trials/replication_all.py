@@ -11,7 +11,7 @@ from euthymia.compute.batch import chunks
 from euthymia.compute.executor import Executor
 from euthymia.compute.serial import SerialExecutor
 from euthymia.errors import invalid, unknown
-from euthymia.evidence.records import Role
+from euthymia.evidence.select import is_kept
 from euthymia.evidence.studies import load_outcome_rows
 from euthymia.model.parameters import DEFAULT_SET, ParameterSet, load_parameters
 from euthymia.population.posterior import Posterior, find_posterior
@@ -87,7 +87,7 @@ def tasks_of(
     fitted_replicates: int | None = None,
 ) -> list[Task]:
     """Return the work, the longest trials first; see `replicate_published`."""
-    found, kept = [], {row.row_id for row in load_outcome_rows() if row.role is Role.VALIDATE}
+    found, kept = [], {row.row_id for row in load_outcome_rows() if is_kept(row)}
     fewer = replicates if fitted_replicates is None else min(replicates, fitted_replicates)
     for names in bundles(runs):
         givens = tuple(

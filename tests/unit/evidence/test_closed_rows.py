@@ -11,6 +11,9 @@ from euthymia.evidence.records import TABLES, Role
 from euthymia.evidence.select import frozen_posterior, is_open
 from euthymia.evidence.stated import OPEN_FIELDS, WHY_CLOSED, StatedRow, stated_rows
 from euthymia.evidence.studies import load_outcome_rows
+from euthymia.population.posterior import default_names, load_posterior
+
+pytestmark = pytest.mark.usefixtures("nothing_is_frozen")
 
 
 @pytest.fixture
@@ -21,8 +24,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+def frozen(monkeypatch: pytest.MonkeyPatch, nothing_is_frozen: None) -> None:
     """Let a posterior be frozen."""
+    del nothing_is_frozen  # comes first
     monkeypatch.setattr(select, "frozen_posterior", lambda: "0123456789abcdef")
 
 
@@ -30,8 +34,10 @@ def everything() -> list[StatedRow]:
     return [row for table in TABLES for row in stated_rows(table)]
 
 
-def test_no_posterior_is_frozen_yet():
-    assert frozen_posterior() == ""
+def test_the_frozen_posterior_ships_and_is_what_is_used_where_nothing_is_asked_for():
+    names = default_names()
+    assert names
+    assert load_posterior(names[0]).digest == frozen_posterior()
 
 
 def test_rows_to_validate_of_sessions_and_trials_are_closed_and_no_other():

@@ -596,11 +596,16 @@ def test_what_is_kept_to_validate_stays_closed_until_a_posterior_is_frozen(monke
     assert compare(run, row, values).word == "inside"
 
 
-def test_the_shipped_state_closes_every_row_that_validates():
+@pytest.mark.usefixtures("nothing_is_frozen")
+def test_before_a_posterior_is_frozen_every_row_that_validates_is_closed():
     for run in COMPARABLE:
         row = OUTCOMES[run.row_id]
         word = compare(run, row, SPREAD).word
         assert (word == "closed") == (row.role is Role.VALIDATE), run.row_id
+
+
+def test_the_frozen_posterior_has_opened_every_row():
+    assert "closed" not in {compare(run, OUTCOMES[run.row_id], SPREAD).word for run in COMPARABLE}
 
 
 def test_what_is_not_comparable_says_why():
