@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from euthymia.web.care import intake, intake_findings, obligations, plan, plan_steps, scores, stock
+from euthymia.web.care import (
+    daysheet,
+    intake,
+    intake_findings,
+    obligations,
+    plan,
+    plan_steps,
+    schedule,
+    schedule_therapy,
+    scores,
+    stock,
+)
 from euthymia.web.care.pages import Screens
 
 GROUPS: tuple[Screens, ...] = (
@@ -11,6 +22,9 @@ GROUPS: tuple[Screens, ...] = (
     plan_steps.SCREENS,
     plan.SCREENS,
     scores.SCREENS,
+    schedule.SCREENS,
+    schedule_therapy.SCREENS,
+    daysheet.SCREENS,
     obligations.SCREENS,
     stock.SCREENS,
 )

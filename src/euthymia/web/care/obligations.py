@@ -83,6 +83,7 @@ def _row(ask: Ask, state: State, site: Site) -> dict[str, Any]:
     early = state.get("not_before")
     return {
         "obligation": state["obligation"],
+        "entry": secrets.token_hex(16),
         "patient": state.get("patient", ""),
         "session": state.get("session", ""),
         "type": state.get("type", "").replace("_", " "),
