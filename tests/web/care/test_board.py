@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.web.care.board_day import before_dose, booked, put
+from tests.web.care.board_day import before_dose, booked, entry, put
 from tests.web.care.conftest import START, SURNAME, Served
 
 from euthymia.web.care.access import restrict
@@ -74,3 +74,20 @@ def test_a_restricted_patient_is_left_out(ruled: Served):
     put(ruled.care.store, booked(START), name=NAME)
     restrict(ruled.care.store, "p1", ["theo"], actor="owner", role="owner")
     assert _board(ruled)["sessions"] == []
+
+
+def test_a_person_comes_and_goes_and_the_gate_knows(ruled: Served):
+    nurse = ruled.client("nurse")
+    seen = nurse.get("/api/here").json()["data"]
+    assert not seen["people"]
+    assert not seen["is_set"]
+    for kind, facts in (
+        ("site_set", {"time_zone": "Europe/Berlin"}),
+        ("staff_on_site", {"account": "nurse", "staff_role": "nurse", "is_emergency_trained": True}),
+    ):
+        seen = nurse.get("/api/here").json()["data"]
+        given = entry(START, kind, subjects={"clinic": seen["clinic"]}, **facts)
+        expected = seen["versions"]
+        assert nurse.post("/api/entries", json={"entries": [given], "expected": expected}).is_success
+    (person,) = nurse.get("/api/here").json()["data"]["people"]
+    assert (person["account"], person["is_emergency_trained"], person["is_me"]) == ("nurse", True, True)

@@ -1,4 +1,4 @@
-"""A treatment day in a browser, on the file database, by two people at once: arrival to the monitoring form."""
+"""A treatment day in a browser, on the file database, by two at once: arrival to the monitoring form."""
 
 from __future__ import annotations
 
@@ -180,9 +180,14 @@ def _cut_and_back(page: Page) -> None:
     page.locator("#unsaved").wait_for(state="visible")
     assert "NOT SAVED" in page.locator("#unsaved").inner_text()
     assert page.input_value("#reading input[name='v:systolic_mmHg']") == "130"
+    assert (
+        page.locator("#unsaved").evaluate("one => one.getBoundingClientRect().top") >= 0
+    )  # seen, not scrolled off
+    assert page.locator("#reading .kept").is_visible()
     _shot(page, "not-saved")
     page.context.set_offline(False)
     _save(page, "reading", "Save reading")
+    assert page.locator(".kept").count() == 0
 
 
 def _leave(page: Page) -> None:

@@ -23,6 +23,7 @@ from euthymia.errors import EuthymiaError, InvalidInputError
 from euthymia.web.care import (
     administration,
     board,
+    board_here,
     entrance,
     entries,
     live,
@@ -51,6 +52,7 @@ SCREENS: tuple[Screens, ...] = (
     administration.SCREENS,
     people.SCREENS,
     board.SCREENS,
+    board_here.SCREENS,
     session.SCREENS,
     patient.SCREENS,
     *entries.GROUPS,

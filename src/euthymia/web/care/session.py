@@ -38,7 +38,7 @@ from euthymia.web.care.session_view import (
     stage_of,
     versions_of,
 )
-from euthymia.web.care.store import read_row
+from euthymia.web.care.store import read_person, read_row
 from euthymia.web.care.writing import SecondIn, write
 
 if TYPE_CHECKING:
@@ -373,7 +373,11 @@ def session_form(ask: Ask, session: str) -> Shown:
         clinic, found = _find(ask, connection, session)
         name = names_of(ask, connection, [found.patient])[found.patient]
         versions = versions_of(connection, found.patient)
-    filled = rems.form(found, clinic.courses[found.course], clinic.site, timing=clinic.timing)
+        known = read_person(connection, found.patient) if ask.may("identity.read") else None
+    identity = {} if known is None else {"patient_dob": known.birth_date}
+    course = clinic.courses[found.course]
+    filled = rems.form(found, course, clinic.site, timing=clinic.timing, identity=identity)
+    says = {row["field_key"]: row["field_label"] for row in rems.fields(filled.version)}
     owed = [
         one for one in clinic.open_of(found.patient) if one.type == "rems_form" and one.session == found.id
     ]
@@ -389,7 +393,7 @@ def session_form(ask: Ask, session: str) -> Shown:
         if left is None or found.first_dose_at is None
         else round((left.observed_at - found.first_dose_at) / MINUTE),
         "fields": [
-            {"key": key, "value": _answer(value), "is_missing": key in filled.missing}
+            {"key": key, "says": says[key], "value": _answer(value), "is_missing": key in filled.missing}
             for key, value in filled.fields.items()
         ],
         "missing": list(filled.missing),

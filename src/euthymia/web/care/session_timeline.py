@@ -1,4 +1,4 @@
-"""What was entered in a session, in order, with what it was before it was corrected; and its readings by time."""
+"""What was entered in a session, in order, with what it was before a correction; its readings by time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What screens read of the record: a patient's part of it as the core sees it, kept from one look to the next.
+"""What screens read of the record: a patient's part of it as the core sees it, kept between two looks.
 
 Only what was committed is kept, and events are never changed: what is kept is always a beginning of what
 stands now. Nothing here writes.

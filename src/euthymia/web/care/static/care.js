@@ -31,8 +31,12 @@ class Live {
     if (this.seq !== null && data.seq > this.seq) this.missed();
     if (this.seq === null) this.seq = data.seq;
     const unsaved = document.getElementById("unsaved");
-    unsaved.hidden = data.is_well;
-    unsaved.textContent = data.is_well ? "" : "NOT SAVED: the record cannot be written now. Use paper and call for help.";
+    if (!data.is_well) {
+      unsaved.textContent = "NOT SAVED: the record cannot be written now. Use paper and call for help.";
+      unsaved.hidden = false;
+    } else if (unsaved.dataset.of !== "post") {
+      unsaved.hidden = true; // what a post could not save stays said until one was saved
+    }
     this.look();
   }
 
@@ -73,10 +77,12 @@ async function carePost(path, body) {
     });
     const found = await answer.json();
     unsaved.hidden = answer.status < 500;
+    unsaved.dataset.of = answer.status < 500 ? "" : "post";
     unsaved.textContent = answer.status < 500 ? "" : "NOT SAVED. Try again, or use paper and call for help.";
     return found;
   } catch {
     unsaved.hidden = false;
+    unsaved.dataset.of = "post";
     unsaved.textContent = "NOT SAVED: the record cannot be reached. Keep this page open, or use paper.";
     return { ok: false, status: 0, errors: [{ field: "", message: unsaved.textContent }] };
   }

@@ -148,6 +148,7 @@
   }
   function saved(form) {
     form.pending = form.seen = null;
+    form.querySelector?.(".kept")?.remove();
     form.reset();
     const details = form.closest("details");
     if (details && details.id !== "reading") details.open = false;
@@ -161,11 +162,19 @@
 
   // Why it was not written: somebody else wrote, a stop holds, a PIN is missing. Nothing typed is lost.
   function refused(form, body, answer) {
-    if (answer.status === 0 || answer.status >= 500) return undefined; // the banner says NOT SAVED
+    if (answer.status === 0 || answer.status >= 500) return keep(form); // the banner says NOT SAVED as well
     if (answer.since) return stale(form, body, answer);
     form.pending = null;
+    if (answer.status === 423) return say("Locked", [words("p", "Nothing is saved yet. Open the record with your PIN in another tab, then press again; what you typed stays here.")], [["Back", null]]);
     if (answer.findings) return stopped(form, body, answer);
     return say("Not recorded", [words("p", answer.errors.map((one) => `${one.field ? `${one.field}: ` : ""}${one.message}`).join(" "))], [["Back", null]]);
+  }
+  // The banner goes when the server is heard again; this stays with what was typed until it is written.
+  function keep(form) {
+    if (!(form instanceof HTMLElement) || form.querySelector(".kept")) return;
+    const sign = words("p", "NOT SAVED. What you typed is still here: press again, or use paper.", "kept");
+    sign.setAttribute("role", "alert");
+    (form.querySelector(".save") || form).prepend(sign);
   }
   const label = (name) => name.replace(/^(values|facts)\./, "").replaceAll("_", " ");
   const shownOf = (event) => [...Object.entries(event.values).map(([name, one]) => `${label(name)} ${one.entered} ${one.unit}`), ...Object.entries(event.facts).filter(([, one]) => typeof one !== "object" || Array.isArray(one)).map(([name, one]) => `${label(name)}: ${one}`)].join(" · ");
@@ -246,7 +255,7 @@
     return undefined;
   });
   function one(button, part) {
-    const form = { elements: {}, querySelectorAll: () => [button], closest: () => null, reset: () => {} };
+    const form = { elements: {}, querySelector: () => null, querySelectorAll: () => [button], closest: () => null, reset: () => {} };
     const entry = { event_id: id(), subjects: read(root, "subjects"), observed_at: new Date(serverNow()).toISOString(), values: {}, ...part };
     send(form, { entries: [entry], expected: read(document.getElementById("status"), "versions") });
   }
