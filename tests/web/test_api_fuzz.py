@@ -13,12 +13,14 @@ from euthymia.web.app import create_app
 
 load_all_checks()
 EXAMPLES = 40
+SAME_QUERY = r"^/api/lab/(result|script)\."
+"""Downloads, which take the query of /api/lab and run it."""
 schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(hosts=("*",)))
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@schema.parametrize()
+@schema.exclude(path_regex=SAME_QUERY).parametrize()
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -29,7 +31,8 @@ schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(hosts=("
 def test_an_operation_answers_as_documented(case: schemathesis.Case):
     answer = case.call()
     assert answer.status_code < 500 or answer.status_code == 503, answer.text
-    case.validate_response(answer, checks=_checks())
+    is_busy = answer.status_code == 503
+    case.validate_response(answer, checks=_checks()[1:] if is_busy else _checks())
 
 
 def _checks() -> list:
@@ -45,6 +48,10 @@ def _checks() -> list:
 def test_every_json_twin_is_in_the_description():
     paths = schema.raw_schema["paths"]
     assert {"/api/story", "/api/story/chapters/{name}", "/api/story/brain"} <= set(paths)
+    assert {"/api/session", "/api/routes", "/api/trials", "/api/trials/{name}", "/api/lab"} <= set(paths)
+    assert {"/api/lab/runs", "/api/lab/runs/{name}", "/api/lab/result.json", "/api/lab/script.py"} <= set(
+        paths
+    )
     assert all(path.startswith("/api/") for path in paths)
     for operations in paths.values():
         for one in operations.values():

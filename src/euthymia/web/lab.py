@@ -280,7 +280,7 @@ def _chart(result: Result, variable: Variable) -> Chart:
                 dash=dash,
             )
         )
-        ends.append(f"{label} {middle[-1]:.3g}")
+        ends.append(f"{label} {_rounded(float(middle[-1]), float(np.abs(high).max()))}")
     who = f"median and middle 90 of 100 of {result.asked.patients} people" if many else "typical patient"
     return Chart(
         id=f"lab-{variable.stem.replace('_', '-')}",
@@ -293,6 +293,11 @@ def _chart(result: Result, variable: Variable) -> Chart:
         summary=f"Simulated, {who}. At the end: {'; '.join(ends)}.",
         decimals=3,
     )
+
+
+def _rounded(value: float, scale: float) -> str:
+    """Return a number to three figures; what is nothing beside the scale is 0."""
+    return "0" if abs(value) <= 1e-4 * scale else f"{value:.3g}"
 
 
 def _short(variable: Variable) -> str:

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import HTMLResponse, Response
 
 from euthymia.citations import cite, format_source
@@ -87,7 +87,6 @@ def _blank(value: object) -> object:
 
 Text = Annotated[
     str | None,
-    BeforeValidator(_blank),
     Query(max_length=lab.LONGEST_REGIMEN, description="In the dosing language; empty: no such scenario"),
 ]
 Mechanism = Annotated[MechanismName, Query(description="Under which it acts")]
@@ -148,21 +147,23 @@ def form_of(
     mechanism_3: Mechanism = "disinhibition",
     mechanism_4: Mechanism = "disinhibition",
     days: Annotated[
-        float | None,
+        Annotated[float, Field(ge=0.1, le=lab.LONGEST_DAYS)] | None,
         BeforeValidator(_blank),
-        Query(ge=0.1, le=lab.LONGEST_DAYS, description="Empty: a week after the last item of the longest"),
+        Query(description="Empty: a week after the last item of the longest"),
     ] = None,
     patients: Annotated[
-        int | None,
+        Annotated[int, Field(ge=1, le=lab.MOST_PATIENTS)] | None,
         BeforeValidator(_blank),
-        Query(ge=1, le=lab.MOST_PATIENTS, description="Virtual patients; empty: one typical patient"),
+        Query(description="Virtual patients; empty: one typical patient"),
     ] = None,
     seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="Keys every random draw")] = 1,
     setting: Annotated[SettingName, Query(description="What patients believe")] = "open",
     posterior: Annotated[PosteriorName, Query(description="Calibrated numbers")] = "default",
     weight_kg: Annotated[float, Query(ge=30, le=200, description="Body weight of everybody")] = 70.0,
     age_years: Annotated[
-        float | None, BeforeValidator(_blank), Query(ge=18, le=100, description="Empty: not stated")
+        Annotated[float, Field(ge=18, le=100)] | None,
+        BeforeValidator(_blank),
+        Query(description="Empty: not stated"),
     ] = None,
     hypertension: Annotated[bool, Query(description="A history of high pressure")] = False,
     variable: Annotated[
