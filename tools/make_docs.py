@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from euthymia.care.rules import Rule
@@ -392,6 +392,14 @@ def _study_line(study: Study, rows: int) -> list[str]:
     ]
 
 
+def _believed(document: dict[str, Any]) -> str:
+    name = document.get("posterior")
+    if not name:
+        return "not calibrated"
+    digest = document["posterior_digest"][:12]
+    return f"a draw of the posterior [{name}](../science/calibration.md) (`{digest}`) each"
+
+
 def replication() -> str:
     """Return published trials beside their simulations, from the result that is kept (`make replicate`)."""
     import json
@@ -410,10 +418,12 @@ def replication() -> str:
         WIDE,
         "# Published trials, simulated\n\n",
         f"`euthymia evidence replicate`: {document['replicates']} replicates of every trial that ships "
-        f"([how](../trials.md)), seed {document['seed']}, set {document['parameters']}, not calibrated. "
-        "*Inside* means that the published number lies in the middle 90 % of single trials of that size. "
-        "Numbers that were kept for validation stay closed until a posterior is frozen; what is simulated "
-        "is shown. No row is left out.\n\n"
+        f"([how](../trials.md)), seed {document['seed']}, set {document['parameters']}, "
+        f"{_believed(document)}. "
+        "*Inside* means that the published number lies in the middle 90 % of single trials of that size, "
+        "without what differs between studies beyond chance and parameters: "
+        "[forecasts with it](../science/validation.md) are wider. Rows of role *validate* were predicted, "
+        "never fitted. No row is left out.\n\n"
         f"Of the primary contrasts that are open {sum(one.verdict == 'inside' for one in primary)} of "
         f"{len(primary)} are inside.\n\n",
         _table(

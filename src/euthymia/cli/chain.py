@@ -350,14 +350,15 @@ def made_of_cells(runs: Sequence[Run], days: Sequence[float]) -> tuple[list[str]
 
 
 def _print_made_of(runs: Sequence[Run]) -> None:
-    from euthymia.population.parts import STATUS
+    from euthymia.population.parts import CALIBRATED, STATUS
 
     names, rows = made_of_cells(runs, (1.0, 7.0, 28.0))
     if rows:
         heads = ("mean change of MADRS made of", "", *names)
         show.table(heads, rows, right=range(2, len(heads)))
-        show_status = "; ".join(f"{name}: {STATUS[name]}" for name in names)
-        print(f"What each rests on: {show_status}.")
+        stands = CALIBRATED if runs[0].course.provenance.posterior else STATUS
+        each = "; ".join(f"{name}: {stands[name]}" for name in names)
+        print(f"What each rests on: {each}.")
 
 
 def session_cells(course: Trajectory, session: int = 0) -> list[str]:

@@ -375,7 +375,7 @@ def _relapse_row(one: FollowUp) -> list[str]:
 
 
 def _made_of_section(runs: Sequence[Run]) -> list[Section]:
-    from euthymia.population.parts import STATUS
+    from euthymia.population.parts import CALIBRATED, STATUS
 
     names, rows = made_of_cells(runs, (2 / 24, 1.0, 7.0, 14.0, 28.0, 90.0))
     if not rows:
@@ -391,8 +391,9 @@ def _made_of_section(runs: Sequence[Run]) -> list[Section]:
         "expectancy, drug. What therapy gains from an open window counts as therapy's; hope that comes from "
         f"feeling the drug counts as expectancy.{bounds}",
     )
+    stands = CALIBRATED if runs[0].course.provenance.posterior else STATUS
     status = TableBlock(
-        heads=("part", "what its size rests on"), rows=[[name, STATUS[name]] for name in names]
+        heads=("part", "what its size rests on"), rows=[[name, stands[name]] for name in names]
     )
     return [
         Section(

@@ -32,7 +32,14 @@ STATUS: Mapping[str, str] = {
     "drug": "set by hand to contrasts with midazolam; ECT to one arm of a trial",
     NATURAL: "assumed: swings of mood, nothing else unless life is added",
 }
-"""What the size of each part rests on."""
+"""What the size of each part rests on without a posterior."""
+CALIBRATED: Mapping[str, str] = {
+    **STATUS,
+    "antidepressant": "calibrated on trials that start one, which leave it wide",
+    "expectancy": "calibrated on control arms; beliefs and clues are assumed",
+    "drug": "calibrated on trials; ECT set by hand to one arm of a trial",
+}
+"""The same with one."""
 SEEN = ("severity_fraction", "madrs_points")
 
 
