@@ -6,7 +6,8 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from euthymia.care.board import Row, board
-from euthymia.care.clock import exactly, zone_of
+from euthymia.care.checks import checks, next_check
+from euthymia.care.clock import Now, exactly, zone_of
 from euthymia.care.record import to_text
 from euthymia.web.care.guards import Ask
 from euthymia.web.care.pages import Screens, Shown
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SCREENS = Screens()
 BACK_DAYS = 30
 """Sessions that were begun and not reviewed stay on the board for so long; then they are an obligation."""
+AHEAD_MIN = 150.0
 GATE, LEAVING = "before the dose", "before leaving"
 
 
@@ -31,7 +33,7 @@ def board_page(ask: Ask) -> Shown:
     with ask.care.store.reading() as connection:
         rows, clinics = _rows(ask, connection, at)
         names = names_of(ask, connection, [row.patient for row in rows])
-    found = [_plain(ask, row, clinics[row.patient], names[row.patient]) for row in rows]
+    found = [_plain(ask, row, clinics[row.patient], names[row.patient], exactly(at)) for row in rows]
     zone = next(iter(clinics.values())).site.zone if clinics else None
     data = {
         "now": to_text(at),
@@ -71,11 +73,22 @@ def _patients(connection: Connection, at: datetime) -> list[str]:
     return list(dict.fromkeys(str(one.get("patient", "")) for one in (*today, *begun)))
 
 
-def _plain(ask: Ask, row: Row, clinic: Clinic, name: str) -> dict[str, Any]:
+def _due_s(row: Row, clinic: Clinic, now: Now) -> int | None:
+    """Return seconds to the next check, looking as far ahead as a schedule pauses; negative where late."""
+    if row.next_due_min is not None:
+        return round(row.next_due_min * 60)
+    session = clinic.sessions[row.session]
+    if not session.is_here:
+        return None
+    found = next_check(checks(session, clinic.timing, now, ahead_min=AHEAD_MIN))
+    return None if found is None else round((found.due_at - now.latest).total_seconds())
+
+
+def _plain(ask: Ask, row: Row, clinic: Clinic, name: str, now: Now) -> dict[str, Any]:
     """Return a row as plain JSON; clinical words only for those who may open sessions."""
     session = clinic.sessions[row.session]
     is_clinical = ask.may("session.read")
-    due = None if row.next_due_min is None else round(row.next_due_min * 60)
+    due = _due_s(row, clinic, now)
     return {
         "session": row.session,
         "patient": row.patient,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from euthymia.care.record import Event, Quantity, to_text
+from euthymia.care.record import Event, Quantity, from_text, to_text
 from euthymia.web.care import audit
 from euthymia.web.care.people import INVENTED
 from euthymia.web.care.projections import stream_of
@@ -26,6 +27,10 @@ CHAIRS = 10
 SESSIONS_A_COURSE = 20
 READINGS_MIN = (-10, 0, 15, 40, 60, 90, 120)
 AT_A_TIME = 5000
+PLAYED_CHAIRS, PLAYED_PATIENTS, PLAYED_SEED, PLAYED_MIN = 5, 10, 3, 140
+"""The day of the demonstration, and how far it has gone."""
+PLAYED_BY = {"nurse-1": "demo.nurse", "prescriber-1": "demo.prescriber", "fay": "demo.front_desk"}
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def demo_accounts(store: Store) -> None:
@@ -211,13 +216,36 @@ def _put_many(batch: Batch, events: Sequence[Event], versions: dict[str, int]) -
     batch.head = audit.Head(seq_of_trail, previous)
 
 
+def today(now: datetime) -> list[Event]:
+    """Return a treatment day that the core has played with virtual patients, by the rules, up to now."""
+    from euthymia.care.day import BASE_DAY, simulate_day
+
+    span = now - BASE_DAY - timedelta(minutes=PLAYED_MIN)
+    played = simulate_day(chairs=PLAYED_CHAIRS, patients=PLAYED_PATIENTS, seed=PLAYED_SEED).events
+    return [_moved(one, span) for one in played if one.entered_at + span <= now]
+
+
+def _moved(event: Event, span: timedelta) -> Event:
+    """Return an event as of another day, by the people of the demonstration."""
+    text = INSTANT.sub(lambda found: to_text(from_text(found[0]) + span), json.dumps(event.to_dict()))
+    for name, account in PLAYED_BY.items():
+        text = text.replace(f'"{name}"', f'"{account}"')
+    return Event.from_dict(json.loads(text))
+
+
 def fill_demo(store: Store) -> None:
-    """Fill an empty demonstration: a week of a small clinic up to now, its people and its accounts."""
+    """Fill an empty demonstration: days of a small clinic, one under way, its people and its accounts."""
     demo_accounts(store)
-    midnight = store.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    events = [
-        one for one in days(midnight - timedelta(days=6), count=7, a_day=12) if one.entered_at <= store.now()
-    ]
-    events.sort(key=lambda one: one.entered_at)
-    write_many(store, events)
-    demo_people(store, len({one.about("patient") for one in events} - {""}))
+    now = store.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    under_way = today(now)
+    before = min(one.entered_at for one in under_way)
+    past = [one for one in days(midnight - timedelta(days=6), count=5, a_day=12) if one.entered_at <= before]
+    write_many(store, [*sorted(past, key=lambda one: one.entered_at), *under_way])
+    demo_people(store, len({one.about("patient") for one in past} - {""}))
+    for place in range(PLAYED_PATIENTS):
+        name = f"{INVENTED}{101 + place}"
+        person = Person(
+            patient=f"virtual-{place + 1}", name=name, birth_date=f"{1960 + place}-01-01", contact={}
+        )
+        store.put_person(person, actor="software", role="")

@@ -1,4 +1,4 @@
-"""A patient: where the course stands, plan and its versions, scores, exposure, what is owed, consents, history."""
+"""A patient: the course, plan and its versions, scores, exposure, what is owed, consents, history."""
 
 from __future__ import annotations
 

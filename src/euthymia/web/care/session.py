@@ -1,6 +1,6 @@
 """A session: what stops the next step, what is due, what was seen and given; and entries into the record.
 
-Times, ages and stops are worked out here, by the core, at the moment of asking. The page adds nothing to them.
+Times, ages and stops are worked out by the core at the moment of asking; the page adds nothing to them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ SCREENS = Screens()
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[A-Za-z0-9_.:/-]+$")]
 """What the core makes of identifiers, such as an alert's, has slashes."""
+AHEAD_MIN = 150.0
+"""Checks are shown so far ahead: the longest pause of a schedule lies within it."""
 SIGNED_BY_SELF = ("first_checker", "signed_by", "decided_by", "given_by")
 
 
@@ -223,7 +225,7 @@ def _listed(criteria: Sequence[Criterion]) -> list[dict[str, Any]]:
 
 
 def _due(clinic: Clinic, found: Session, now: Now) -> dict[str, Any]:
-    owed = checks(found, clinic.timing, now) if found.doses else ()
+    owed = checks(found, clinic.timing, now, ahead_min=AHEAD_MIN) if found.doses else ()
     first = next_check(owed) if found.is_here else None
     return {
         "checks": [_check(one, clinic, now) for one in owed],

@@ -1,4 +1,4 @@
-"""What the model expects of readings after a dose, for the curve behind them: a population, never this person."""
+"""What the model expects of readings after a dose: a population drawn behind them, never this person."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ WORDS = {
 INFUSION_MIN = 40.0
 """Where the order does not say how long: the usual length of trials (protocols of data/rules)."""
 SAYS = (
-    "Population forecast, simulated: 5 to 95 % of {patients} virtual patients after {regimen}. Not this person, "
-    "not a limit, and nothing to act on. Checks stay due whatever it shows."
+    "Population forecast, simulated: 5 to 95 % of {patients} virtual patients after {regimen}. Not this "
+    "person, not a limit, and nothing to act on. Checks stay due whatever it shows."
 )
 _TURN = threading.Lock()
 
 
 def regimen_of(clinic: Clinic, session: Session) -> str:
-    """Return what was given, or what is ordered while nothing was, in the dosing language; empty if unknown."""
+    """Return what was given, or else is ordered, in the dosing language; empty if unknown."""
     order = clinic.courses[session.course].order
     words = WORDS.get(session.route)
     ordered = None if order is None else order.facts.get("max_amount_mg") or order.facts["amount_mg"]

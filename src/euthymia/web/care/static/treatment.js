@@ -95,7 +95,7 @@
   const plain = (form, name) => form.elements[name]?.value?.trim() || undefined;
   function subjectsOf(form) {
     const own = read(root, "subjects"), extra = JSON.parse(form.dataset.extra || "{}");
-    const kept = form.dataset.only ? { [form.dataset.only]: own[form.dataset.only] } : own;
+    const kept = form.dataset.subject ? { [form.dataset.subject]: own[form.dataset.subject] } : own;
     return { ...kept, ...extra };
   }
   function entriesOf(form) {
