@@ -1,4 +1,4 @@
-"""Take the pictures of ``docs/explore.md``: every chapter of the story, some in dark and on a phone.
+"""Take the pictures of ``docs/explore.md``: every chapter of the story and the other pages.
 
 Starts the server itself and needs Chromium. After a change of the page: python tools/explore_pictures.py
 """
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "docs" / "images" / "explore"
 WIDE, PHONE = {"width": 1160, "height": 900}, {"width": 390, "height": 844}
 DARK = ("network", "session", "therapy")
+PAGES = (
+    ("page-session", "/session", "light", WIDE, 0, 1750),
+    ("page-session-phone", "/session?route=nasal&dose=84", "light", PHONE, 480, 1500),
+    ("page-routes", "/routes", "light", WIDE, 0, 1680),
+    ("page-trials", "/trials", "light", WIDE, 0, 1250),
+    ("page-trial", "/trials/fava-2018", "dark", WIDE, 0, 1450),
+    ("page-lab", "/lab", "light", WIDE, 0, 1800),
+)
+"""Name, address, scheme, size, and from where to how many pixels down."""
 LARGEST_BYTES, COLOURS = 200_000, 128
 
 
@@ -36,6 +45,7 @@ def main() -> int:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
             _take(browser, address)
+            take_pages(browser, address)
     finally:
         server.terminate()
         server.wait()
@@ -62,6 +72,16 @@ def _take(browser: Browser, address: str) -> None:
                 section.scroll_into_view_if_needed()
                 page.wait_for_timeout(400)  # the brain is drawn after its mesh has come
                 section.screenshot(path=FOLDER / f"{name}{ending}.png")
+        page.close()
+
+
+def take_pages(browser: Browser, address: str) -> None:
+    """Write a picture of each page beside the story."""
+    for name, path, scheme, size, top, height in PAGES:
+        page = browser.new_page(color_scheme=scheme, viewport=size)
+        page.goto(f"{address.rstrip('/')}{path}", wait_until="networkidle")
+        inside = {"x": 0, "y": top, "width": size["width"], "height": height}
+        page.screenshot(path=FOLDER / f"{name}.png", full_page=True, clip=inside)
         page.close()
 
 
