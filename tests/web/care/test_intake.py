@@ -32,7 +32,7 @@ def ruled(serve: Callable[..., Served]) -> Served:
 
 def register(client: httpx.Client, **changes: str) -> str:
     """Register a person and return the identifier."""
-    answer = client.post("/people/new", data={**PERSON, "entry": "ab" * 16, **changes}, headers=JSON)
+    answer = client.post("/register", data={**PERSON, "entry": "ab" * 16, **changes}, headers=JSON)
     assert answer.status_code == 200, answer.text
     return answer.json()["go"].split("/")[2]
 
@@ -63,7 +63,7 @@ def test_who_it_is_stands_in_no_event_and_no_address(served: Served):
 def test_a_form_sent_twice_registers_once(served: Served):
     client = served.client("nurse")
     given = {**PERSON, "entry": "ab" * 16, "patient": "1f" * 8}
-    answers = [client.post("/people/new", data=given, headers=JSON) for _ in range(2)]
+    answers = [client.post("/register", data=given, headers=JSON) for _ in range(2)]
     assert [one.status_code for one in answers] == [200, 200]
     with served.care.store.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
@@ -74,10 +74,10 @@ def test_the_same_name_and_birth_date_is_asked_back(served: Served):
     client = served.client("nurse")
     register(client)
     again = {**PERSON, "entry": "cd" * 16}
-    answer = client.post("/people/new", data=again, headers=JSON)
+    answer = client.post("/register", data=again, headers=JSON)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "is_other"
-    assert client.post("/people/new", data={**again, "is_other": "yes"}, headers=JSON).status_code == 200
+    assert client.post("/register", data={**again, "is_other": "yes"}, headers=JSON).status_code == 200
 
 
 def test_every_question_is_unknown_until_it_is_answered(served: Served):
@@ -137,6 +137,23 @@ def _events(served: Served) -> list[dict[str, Any]]:
     return [json.loads(one) for one in rows]
 
 
+def test_drugs_taken_and_earlier_trials_are_kept_as_they_were_listed(served: Served):
+    client = served.client("nurse")
+    patient = register(client)
+    trial = {"trial.0.drug": "sertraline", "trial.0.weeks": "8", "trial.0.is_adequate": "yes"}
+    drugs = {"taken": "listed", "comedications": "sertraline 100 mg\nHomebrew: opioid"}
+    assert save(client, patient, **drugs, **trial).status_code == 200
+    data = client.get(f"/api/patients/{patient}/intake").json()["data"]
+    assert data["taken"] == {"state": "listed", "lines": ["sertraline 100 mg", "Homebrew: opioid"]}
+    assert data["trials"][0] == {"drug": "sertraline", "weeks": 8, "is_adequate": True}
+    assert save(client, patient, taken="none").status_code == 200
+    assert client.get(f"/api/patients/{patient}/intake").json()["data"]["taken"]["state"] == "none"
+    assert save(client, patient, taken="unknown").status_code == 200
+    assert client.get(f"/api/patients/{patient}/intake").json()["data"]["taken"]["state"] == "unknown"
+    assert save(client, patient, taken="none", comedications="lithium").status_code == 422
+    assert save(client, patient, taken="listed", comedications="x: no such class").status_code == 422
+
+
 def test_every_field_that_cannot_be_read_is_named_at_once(served: Served):
     client = served.client("nurse")
     patient = register(client)
@@ -163,7 +180,7 @@ def test_rights_of_intake_and_screening(served: Served):
     patient = register(served.client("front_desk"))
     assert served.client("therapist").get(f"/patients/{patient}/intake").status_code == 403
     assert served.client("front_desk").get(f"/patients/{patient}/screening").status_code == 403
-    assert served.client("owner").post("/people/new", data=PERSON).status_code == 403
+    assert served.client("owner").post("/register", data=PERSON).status_code == 403
     assert served.client("nurse").post(f"/patients/{patient}/override", data={}).status_code == 403
     assert served.client("nurse").get("/patients/nobody/intake").status_code == 404
 
@@ -234,6 +251,6 @@ def test_a_nurse_does_not_decide_to_go_on_or_decline(ruled: Served):
 
 def test_the_data_of_a_demonstration_are_invented(serve: Callable[..., Served]):
     client = serve(is_demo=True).client("nurse")
-    answer = client.post("/people/new", data={**PERSON, "entry": "ab" * 16}, headers=JSON)
+    answer = client.post("/register", data={**PERSON, "entry": "ab" * 16}, headers=JSON)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "name"

@@ -30,7 +30,7 @@ TRIALS = 8
 TICKS = {"yes": True, "no": False}
 
 
-@SCREENS.screen("/people/new", right="identity.write", template="intake_new.html", menu="New person")
+@SCREENS.screen("/register", right="identity.write", template="intake_new.html", menu="New person")
 def new_person(ask: Ask) -> Shown:
     """Show the form that registers a person."""
     data = {
@@ -44,7 +44,7 @@ def new_person(ask: Ask) -> Shown:
     return Shown(data=data, title="New person")
 
 
-@SCREENS.act("/people/new", right="identity.write")
+@SCREENS.act("/register", right="identity.write")
 def register(ask: Ask, given: Form) -> Response:
     """Say who somebody is, and open a course under an identifier that says nothing."""
     ask.require("intake.write")
@@ -154,7 +154,7 @@ def stored_intake(course: Course) -> Intake:
 
 
 def _intake(patient: str, answers: Mapping[str, Any]) -> Intake:
-    known = {one.name for one in intake_fields()}
+    known = {one.name for one in intake_fields() if one.kind != "list"}
     return Intake.create(
         patient_id=patient,
         answers={name: one for name, one in answers.items() if name in known},
@@ -274,7 +274,8 @@ def read_answers(given: Given, *, before: Mapping[str, Any]) -> dict[str, Any]:
 
     A confirmation holds for the value that was asked about, and goes when the value is changed.
     """
-    found = {one.name: text for one in intake_fields() if (text := _entered(given, one))}
+    asked = [one for one in intake_fields() if one.kind != "list"]
+    found: dict[str, Any] = {one.name: text for one in asked if (text := _entered(given, one))}
     trials = _trials(given)
     if trials:
         found["prior_trials"] = trials
