@@ -185,6 +185,21 @@ def test_the_page_holds_certificate_sources_and_downloads(client: TestClient):
     assert 'class="crisis"' in spoken
 
 
+def test_what_is_drawn_of_many_times_keeps_every_peak():
+    asked = Asked.create(scenarios=[Scenario(regimen=f"{ONCE}, weekly x 12")], patients=None, days=90.0)
+    found = result_of(asked)
+    whole, drawn = (lab.charts_of(found, is_drawn=is_drawn)[1] for is_drawn in (False, True))
+    assert len(whole.x) > 900
+    assert len(drawn.x) <= 400
+
+    def peaks(chart) -> list[float]:
+        weeks = [(chart.x >= 7 * week) & (chart.x < 7 * week + 7) for week in range(12)]
+        return [float(chart.lines[0].values[one].max()) for one in weeks]
+
+    assert peaks(drawn) == peaks(whole)
+    assert (drawn.x[0], drawn.x[-1]) == (whole.x[0], whole.x[-1])
+
+
 # --- long runs ---------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+from numpy.typing import NDArray
 
 from euthymia.dosing.notation import parse_regimen, print_regimen
 from euthymia.dosing.regimen import Regimen
@@ -23,9 +24,10 @@ from euthymia.population.patient import Patient
 from euthymia.population.run import default_days, prepare
 from euthymia.population.settings import find_setting
 from euthymia.population.simulate import simulate
-from euthymia.web.charts import Chart, Line
+from euthymia.web.charts import MOST_POINTS, Chart, Line
 from euthymia.web.runs import ENGINE, Memory, in_turn
 
+Times = NDArray[np.float64]
 MOST_SCENARIOS = 4
 MOST_VARIABLES = 8
 MOST_PATIENTS = 400
@@ -257,13 +259,28 @@ def labels_of(asked: Asked) -> tuple[str, ...]:
     )
 
 
-def charts_of(result: Result) -> list[Chart]:
-    """Return a chart for each variable, a curve with its band for each scenario."""
-    return [_chart(result, find_variable(stem)) for stem in result.asked.variables]
+def charts_of(result: Result, *, is_drawn: bool = False) -> list[Chart]:
+    """Return a chart for each variable, a curve with its band for each scenario.
 
-
-def _chart(result: Result, variable: Variable) -> Chart:
+    ``is_drawn`` leaves as many times as a screen can show, and the peaks among them.
+    """
     grid = _grid(result)
+    found = [find_variable(stem) for stem in result.asked.variables]
+    return [_chart(result, one, _drawn(result, one, grid) if is_drawn else grid) for one in found]
+
+
+def _drawn(result: Result, variable: Variable, grid: Times) -> Times:
+    """Return the highest and the lowest time of each stretch of a grid, and its ends."""
+    if len(grid) <= MOST_POINTS:
+        return grid
+    first = result.courses[0]
+    curve = np.interp(grid, first.times_h, first[variable.name_in(UNIT)].max(axis=0))
+    stretches = np.array_split(np.arange(1, len(grid) - 1), MOST_POINTS // 2 - 1)
+    kept = [one[place] for one in stretches for place in (curve[one].argmin(), curve[one].argmax())]
+    return grid[np.unique(np.array([0, *kept, len(grid) - 1]))]
+
+
+def _chart(result: Result, variable: Variable, grid: Times) -> Chart:
     is_days = grid[-1] >= DAYS_FROM_H
     many = result.asked.patients is not None
     name = variable.name_in(UNIT)
@@ -307,7 +324,7 @@ def _short(variable: Variable) -> str:
     return words
 
 
-def _grid(result: Result) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _grid(result: Result) -> Times:
     """Return the times of all scenarios together."""
     return np.unique(np.concatenate([course.times_h for course in result.courses]))
 

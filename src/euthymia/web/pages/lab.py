@@ -219,7 +219,7 @@ def _values(form: Form) -> tuple[int, dict[str, Any]]:
         shown["asked"] = asked
         if not asked.is_long() or is_known(asked):
             found = result_of(asked)
-            shown |= {"result": found, "charts": lab.charts_of(found)}
+            shown |= {"result": found, "charts": lab.charts_of(found, is_drawn=True)}
     except InvalidInputError as error:
         text = str(error)
         named = text.split("'")[1] if text.startswith("'") else ""
