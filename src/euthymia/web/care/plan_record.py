@@ -73,7 +73,10 @@ def _home(plain: Mapping[str, Any]) -> AtHome:
 
 
 def _finding(plain: Mapping[str, Any]) -> Finding:
-    return Finding(**{name: tuple(one) if isinstance(one, list) else one for name, one in plain.items()})
+    given: dict[str, Any] = {
+        name: tuple(one) if isinstance(one, list) else one for name, one in plain.items()
+    }
+    return Finding(**given)
 
 
 def signed_plans(course: Course) -> list[CarePlan]:
