@@ -246,6 +246,13 @@ def _until(jobs: Jobs, name: str, status: str) -> None:
         assert time.monotonic() < end, jobs.find(name)
 
 
+@pytest.mark.parametrize("path", ["/lab/runs", "/api/lab/runs"])
+def test_another_site_cannot_start_a_run(client: TestClient, path: str):
+    answer = client.post(path, params=SMALL, headers={"sec-fetch-site": "cross-site"})
+    assert answer.status_code == 400
+    assert "same-origin" in answer.text
+
+
 def test_the_queue_is_bounded_and_waiting_and_running_jobs_can_be_cancelled():
     jobs, is_begun, go_on = Jobs(most_waiting=1), Event(), Event()
 

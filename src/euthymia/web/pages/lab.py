@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import HTMLResponse, Response
 
 from euthymia.citations import cite, format_source
-from euthymia.errors import InvalidInputError
+from euthymia.errors import InvalidInputError, invalid
 from euthymia.files.results import dump_json, quantile_table, simulation_json
 from euthymia.model.mechanisms import DEFAULT_MECHANISM, mechanisms
 from euthymia.model.trajectory import Trajectory
@@ -287,6 +287,19 @@ def _queued(form: Form) -> Job:
     return jobs.start(asked.query, lambda progress: result_of(asked, on_done=progress))
 
 
+def own_request(request: Request) -> None:
+    """Refuse what another site makes a browser send: it may start nothing here.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    sent_from = request.headers.get("sec-fetch-site", "none")
+    if sent_from not in ("none", "same-origin"):
+        raise invalid("sec-fetch-site", must="same-origin: runs are started from these pages", got=sent_from)
+
+
+OWN = [Depends(own_request)]
 JobName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16}$", description="As it was given at the start")]
 
 
@@ -297,7 +310,7 @@ def _job(name: str) -> Job:
     return found
 
 
-@router.post("/lab/runs", include_in_schema=False)
+@router.post("/lab/runs", include_in_schema=False, dependencies=OWN)
 def start_page(request: Request, form: Wanted) -> HTMLResponse:
     """Queue a long run and return its progress."""
     return render(request, "lab_run.html", job=_queued(form), ended=ENDED)
@@ -309,7 +322,7 @@ def run_page(request: Request, name: JobName) -> HTMLResponse:
     return render(request, "lab_run.html", job=_job(name), ended=ENDED)
 
 
-@router.delete("/lab/runs/{name}", include_in_schema=False)
+@router.delete("/lab/runs/{name}", include_in_schema=False, dependencies=OWN)
 def cancel_page(request: Request, name: JobName) -> HTMLResponse:
     """Cancel a run."""
     job = _job(name)
@@ -332,7 +345,7 @@ def _run_json(job: Job) -> RunJson:
     return RunJson(name=job.name, status=job.status, share=job.share, message=job.message, query=job.query)
 
 
-@router.post("/api/lab/runs", responses=DOCUMENTED, status_code=202, tags=["lab"])
+@router.post("/api/lab/runs", responses=DOCUMENTED, status_code=202, tags=["lab"], dependencies=OWN)
 def start_json(form: Wanted) -> RunJson:
     """Queue a run of any length that fits the limits."""
     return _run_json(_queued(form))
@@ -344,7 +357,7 @@ def run_json(name: JobName) -> RunJson:
     return _run_json(_job(name))
 
 
-@router.delete("/api/lab/runs/{name}", responses=DOCUMENTED, tags=["lab"])
+@router.delete("/api/lab/runs/{name}", responses=DOCUMENTED, tags=["lab"], dependencies=OWN)
 def cancel_json(name: JobName) -> RunJson:
     """Cancel a run: at once if it waits, else at its next step."""
     job = _job(name)
