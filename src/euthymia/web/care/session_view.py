@@ -10,15 +10,16 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
 from euthymia.care.clinic import Clinic
 from euthymia.care.record import Event, to_text
-from euthymia.web.care.store import read_people
+from euthymia.care.stock import Lot
+from euthymia.web.care.store import read_people, read_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -40,8 +41,6 @@ CONCERNING = """SELECT seq, body FROM events WHERE seq IN (
     UNION SELECT seq FROM events WHERE seq > :after AND kind = 'site_set'
     UNION SELECT seq FROM events WHERE seq > :after AND kind IN ('staff_on_site', 'staff_left')
         AND entered_at > :since
-    UNION SELECT seq FROM events WHERE seq > :after AND stream IN
-        (SELECT 'stock:' || key FROM projections WHERE name = 'stock' AND is_open = 1)
 ) ORDER BY seq"""
 VERSIONS = "SELECT stream, max(version) FROM events WHERE patient = :patient GROUP BY stream"
 STAGES: Mapping[str, tuple[str, str]] = {
@@ -73,6 +72,13 @@ class _Shelf:
         self.lock = threading.Lock()
         self.parts: OrderedDict[str, _Kept] = OrderedDict()
 
+    def keep(self, patient: str, part: _Kept) -> None:
+        with self.lock:
+            self.parts[patient] = part
+            self.parts.move_to_end(patient)
+            while len(self.parts) > MOST_KEPT:
+                self.parts.popitem(last=False)
+
 
 _SHELVES: dict[int, tuple[Any, _Shelf]] = {}
 
@@ -101,16 +107,28 @@ def clinic_of(store: Store, connection: Connection, patient: str) -> Clinic:
     since = to_text(store.now() - timedelta(hours=PRESENT_H))
     bound = {"patient": patient, "after": kept.seq, "since": since}
     rows = connection.execute(text(CONCERNING), bound).all()
-    if not rows:
-        return kept.clinic
-    events = [Event.from_dict(json.loads(row.body)) for row in rows]
-    clinic = kept.clinic.after(*events) if kept.seq else Clinic.of(events)
-    with shelf.lock:
-        shelf.parts[patient] = _Kept(rows[-1].seq, clinic)
-        shelf.parts.move_to_end(patient)
-        while len(shelf.parts) > MOST_KEPT:
-            shelf.parts.popitem(last=False)
-    return clinic
+    clinic = kept.clinic
+    if rows:
+        events = [Event.from_dict(json.loads(row.body)) for row in rows]
+        clinic = clinic.after(*events) if kept.seq else Clinic.of(events)
+        shelf.keep(patient, _Kept(rows[-1].seq, clinic))
+    return replace(clinic, built={**clinic.built, "lot": _lots(connection)})
+
+
+def _lots(connection: Connection) -> dict[str, Lot]:
+    """Return the lots in stock from their read model: their events may be thousands."""
+    rows = read_rows(connection, "stock")
+    return {str(row["lot"]): _lot(row) for row in rows if row.get("drug")}
+
+
+def _lot(row: Mapping[str, Any]) -> Lot:
+    names = ("drug", "unit", "received", "given", "wasted", "returned")
+    return Lot(
+        id=str(row["lot"]),
+        amount_mg_each=float(row["amount_mg_each"]),
+        expiry=date.fromisoformat(row["expiry"]),
+        **{name: row[name] for name in names},
+    )
 
 
 def versions_of(connection: Connection, patient: str) -> dict[str, int]:
