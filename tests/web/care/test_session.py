@@ -17,7 +17,7 @@ from euthymia.web.care.store import read_patient
 
 @pytest.fixture
 def ruled(serve: Callable[..., Served]) -> Served:
-    served = serve(decide=CoreRules())
+    served = serve(decide=CoreRules(), idle_lock_min=600)
     for account, roles in PEOPLE.items():
         served.account(account, *roles)
     return served
@@ -80,6 +80,9 @@ def test_a_dose_without_its_conditions_is_refused_and_goes_on_record_as_a_deviat
     assert refused.json()["may_deviate"] is True
     assert {"identity", "ready_to_treat"} <= {one["rule_id"] for one in refused.json()["findings"]}
     assert _see(nurse)["has_dose"] is False
+    ruled.clock.go(minutes=6)
+    unsigned = _post(nurse, dose, deviation="given in an emergency")
+    assert (unsigned.status_code, unsigned.json()["errors"][0]["field"]) == (403, "pin")
     done = _post(nurse, dose, deviation="given in an emergency", pin=PIN)
     assert done.status_code == 200, done.text
     after = _see(nurse)

@@ -147,7 +147,7 @@ def write(
     named = [replace(one, author=ask.actor, role=_role(ask, one)) for one in events]
     patients = {one.about("patient") for one in named} | _patients_of_streams(ask, named)
     ask.require_patient(*patients - {""})
-    if any(one.kind in SIGNED for one in named):
+    if deviation or any(one.kind in SIGNED for one in named):  # a deviation is signed as well
         _require_signature(ask, named, pin)
     _require_second(ask, named, second)
     return ask.care.store.record(named, expected=expected, deviation=deviation)
