@@ -140,7 +140,7 @@ def test_from_registration_to_a_booked_session_and_its_therapy(desk: Desk):
     _start(desk, doctor, patient)
     session = _book(desk, nurse, patient)
     _integration(desk, session)
-    for screen in ("screening", "intake", "course", "plan", "preparation", "scores"):
+    for screen in ("screening", "intake", "course", "plan", "preparation", "scores", "follow-up"):
         assert not serious(desk.go(doctor, f"/patients/{patient}/{screen}")), screen
     for screen in ("schedule", "daysheet", "obligations", "stock", "register"):
         assert not serious(desk.go(nurse, f"/{screen}")), screen

@@ -12,6 +12,7 @@ from euthymia.web.care import (
     schedule,
     schedule_therapy,
     scores,
+    scores_followup,
     stock,
 )
 from euthymia.web.care.pages import Screens
@@ -22,6 +23,7 @@ GROUPS: tuple[Screens, ...] = (
     plan_steps.SCREENS,
     plan.SCREENS,
     scores.SCREENS,
+    scores_followup.SCREENS,
     schedule.SCREENS,
     schedule_therapy.SCREENS,
     daysheet.SCREENS,
