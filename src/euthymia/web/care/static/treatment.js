@@ -123,15 +123,30 @@
     const account = plain(form, "second_account");
     return {
       entries: entriesOf(form),
-      expected: form.seen || read(document.getElementById("status"), "versions"),
+      expected: form.seen || versions(),
       pin: plain(form, "pin") || null,
       second: account ? { account, pin: plain(form, "second_pin") || "" } : null,
     };
   }
+  // What this page has written itself is seen, though the page has not looked again yet.
+  const own = {};
+  function versions() {
+    const found = read(document.getElementById("status"), "versions");
+    for (const [stream, version] of Object.entries(own)) if (stream in found) found[stream] = Math.max(found[stream], version);
+    return found;
+  }
+  function wrote(events) {
+    for (const stream of new Set(events.map((one) => one.stream))) {
+      const all = events.filter((one) => one.stream === stream).map((one) => one.version);
+      const before = Math.min(...all) - 1;
+      own[stream] = Math.max(own[stream] || 0, ...all);
+      for (const form of document.querySelectorAll("form.entry")) if (form.seen && form.seen[stream] === before) form.seen[stream] = own[stream];
+    }
+  }
   // What was on the page when somebody began to fill in a form is what they had seen.
   document.addEventListener("focusin", (event) => {
     const form = event.target.closest?.("form.entry");
-    if (form && !form.seen) form.seen = read(document.getElementById("status"), "versions");
+    if (form && !form.seen) form.seen = versions();
   });
 
   async function send(form, body) {
@@ -142,7 +157,10 @@
     const answer = await window.care.post("/api/entries", body);
     for (const one of buttons) one.disabled = false;
     form.isSending = false;
-    if (answer.ok) return saved(form);
+    if (answer.ok) {
+      wrote(answer.events);
+      return saved(form);
+    }
     form.pending = body; // sent again it is the same entry: written once
     return refused(form, body, answer);
   }
@@ -257,7 +275,7 @@
   function one(button, part) {
     const form = { elements: {}, querySelector: () => null, querySelectorAll: () => [button], closest: () => null, reset: () => {} };
     const entry = { event_id: id(), subjects: read(root, "subjects"), observed_at: new Date(serverNow()).toISOString(), values: {}, ...part };
-    send(form, { entries: [entry], expected: read(document.getElementById("status"), "versions") });
+    send(form, { entries: [entry], expected: versions() });
   }
 
   // Digits for one hand: they go to the field that was touched last, or to the first.
