@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from euthymia.evidence.records import Study
 
 os.environ["EUTHYMIA_ENGINE"] = "numpy"  # in double precision, as the tests
+os.environ["EUTHYMIA_POSTERIOR"] = (
+    "prior"  # facts are held against the own values of the tables
+)
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py; do not edit. -->\n\n"
@@ -166,6 +169,10 @@ GROUPS = {
     "schedule": "Schedules",
 }
 Grouping = Literal["layer", "topic"]
+OWN_VALUES = (
+    "Simulated at the values of the [parameter tables](parameters.md) (`--posterior prior`); at the mean of "
+    "the posterior they stand in the page of `euthymia qualify`.\n\n"
+)
 
 
 def outcomes() -> str:
@@ -182,6 +189,7 @@ def _fact_page(
         WIDE,
         f"# {title}\n\n",
         about,
+        OWN_VALUES,
         _fact_counts(found, groups, by=by),
         _misses(found),
         *_sections(found, groups, by=by),
