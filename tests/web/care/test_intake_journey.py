@@ -29,6 +29,8 @@ SMALL = """[...document.querySelectorAll('main button, main .choice')]
     .filter((one) => one.offsetHeight && one.offsetHeight < 44).length"""
 CLICK = """(given) => { for (const [name, value] of Object.entries(given))
     document.querySelector(`[name="f.${name}"][value="${value}"]`).click(); }"""
+PAPER = """[document.documentElement, document.querySelector('section.sheet')]
+    .map((one) => getComputedStyle(one).backgroundColor)"""
 REASON = "Well for eleven years; agreed with the treating psychiatrist."
 
 
@@ -277,6 +279,11 @@ def _book(desk: Desk, nurse: Page, patient: str) -> str:
     assert session
     desk.go(nurse, "/daysheet")
     _picture(nurse, "daysheet")
+    nurse.emulate_media(media="print")
+    assert not nurse.is_visible("nav")
+    assert nurse.evaluate(PAPER) == ["rgb(255, 255, 255)"] * 2, "black on white"
+    _picture(nurse, "daysheet-printed")
+    nurse.emulate_media(media="screen")
     return session
 
 
