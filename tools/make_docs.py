@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from euthymia.evidence.records import Study
 
 os.environ["EUTHYMIA_ENGINE"] = "numpy"  # in double precision, as the tests
-os.environ["EUTHYMIA_POSTERIOR"] = (
-    "prior"  # facts are held against the own values of the tables
-)
+os.environ["EUTHYMIA_POSTERIOR"] = "prior"  # facts are held against the own values of the tables
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py; do not edit. -->\n\n"
