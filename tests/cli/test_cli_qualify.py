@@ -264,8 +264,9 @@ def test_files_of_another_run_are_refused(
     assert said in done.err
 
 
-def test_a_posterior_is_not_put_on_a_run_of_the_prior(command: Command, posterior_file: Path):
-    done = command("qualify", "--quiet", "--from", STORED, "--posterior", posterior_file)
+def test_a_posterior_is_not_put_on_a_run_of_the_prior(command: Command, tmp_path: Path, posterior_file: Path):
+    bare = changed(tmp_path, posterior="", posterior_digest="")
+    done = command("qualify", "--quiet", "--from", bare, "--posterior", posterior_file)
     assert done.code == 2
     assert "'--posterior' must be that of the run, the prior" in done.err
 

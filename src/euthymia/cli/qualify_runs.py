@@ -212,19 +212,20 @@ def read_replication_file(path: Path) -> dict[str, Any]:
 
 
 def _posterior_of(document: Mapping[str, Any], asked: str | None, chosen: ParameterSet) -> Posterior | None:
-    """Return the posterior of a stored run; None for the prior.
+    """Return the posterior of a stored run, where it ships or is asked for; None for the prior.
 
     Raises
     ------
     InvalidInputError
         Another one is asked for, or it cannot be found.
     """
-    from euthymia.population.posterior import find_posterior
+    from euthymia.population.posterior import find_posterior, posterior_names
 
     own = document.get("posterior_digest", "")
     if not own and asked is None:
         return None
-    found = find_posterior(asked, chosen)
+    name = document.get("posterior")
+    found = find_posterior(name if asked is None and name in posterior_names() else asked, chosen)
     digest = "" if found is None else found.digest
     if digest != own:
         named = {True: "the prior", False: "the posterior "}
