@@ -98,6 +98,7 @@ def test_unknown_row_role_and_key_are_bad_input(command: Command):
     assert command("evidence", "mechanism", *FEW, "--json", "--csv").code == 2
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 @pytest.mark.slow
 def test_the_followed_name_their_rule_and_who_entered(command: Command):
     document = command("evidence", "efficacy", "--json", "--row", "C0036", "--row", "C0066").json

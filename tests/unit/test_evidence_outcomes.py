@@ -117,6 +117,7 @@ def compared() -> list[tuple[FactRow, FactRun]]:
     return [(row, run) for row in load_outcome_facts() for run in row.runs if run.is_comparable]
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_what_the_table_is_for_is_compared():
     names = "P0008 P0016 P0017 P0018 P0036 P0040 P0041 P0043 P0207 S0004 S0005 S0006 T0007 T0013 T0014 T0015"
     names += " T0016 T0020 T0024 T0028 T0032 T0052 T0103 T0127 T0128 T0260 T0263 T0429 T0431 T0434 T0435"
@@ -257,6 +258,7 @@ def test_shares_are_of_many_patients_and_scores_of_a_scale():
 # --- what stays closed, what may be fitted ---------------------------------------------------------
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 @pytest.mark.usefixtures("unsimulated")
 def test_rows_to_validate_show_neither_printed_number_nor_verdict():
     printed = rows()
@@ -273,6 +275,7 @@ def test_rows_to_validate_show_neither_printed_number_nor_verdict():
         assert not is_misfit(one)
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 @pytest.mark.usefixtures("unsimulated")
 def test_no_printed_number_of_a_closed_row_stands_in_what_is_shown():
     columns = ("value", "spread", "contrast", "contrast_spread", "response_percent", "remission_percent")
@@ -302,6 +305,7 @@ def test_rows_to_validate_are_refused_for_fitting():
         runs_to_fit([rows()["S0007"]])
 
 
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_fitting_gets_every_open_run_and_no_other():
     chosen = runs_to_fit(fitting_rows(load_outcome_facts()))
     assert {rows()[run.row_id].role for run in chosen} <= FITTABLE_ROLES

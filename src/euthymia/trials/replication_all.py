@@ -95,7 +95,7 @@ def tasks_of(
         )
         own = tuple(run for run in runs if set(run.protocols) <= set(names))
         size = max(1, PATIENTS_PER_BATCH // sum(one.protocol.size for one in givens))
-        is_forecast = any(run.row_id in kept for run in own)
+        is_forecast = any(run.row_id in kept for run in own if run.protocols)
         for part in chunks(replicates if is_forecast else fewer, size):
             name = f"{'+'.join(names)}-{part.start:05d}"
             numbers = tuple(range(part.start, part.stop))

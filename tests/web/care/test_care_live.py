@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,7 +15,9 @@ from tests.web.care.conftest import Served, event, named, plain, pressure
 
 from euthymia.web.care.live import Listener
 
-CHROMIUM = Path("/usr/bin/chromium")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 LISTENERS = 50
 
 
@@ -156,31 +157,26 @@ def test_fifty_listeners_hear_within_a_second_and_miss_nothing(served: Served):
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
-def test_a_page_that_hears_nothing_says_so_within_ten_seconds(served: Served):
+def test_a_page_that_hears_nothing_says_so_within_ten_seconds(served: Served, chromium: Browser):
     """Also with the tab hidden; and nothing is kept in the browser."""
-    from playwright.sync_api import sync_playwright
-
     nurse = served.client("nurse")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 820, "height": 1180})
-        context.add_cookies(
-            [{"name": "care", "value": nurse.cookies["care"], "url": served.address, "httpOnly": True}]
-        )
-        page = context.new_page()
-        errors: list[str] = []
-        page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
-        page.goto(served.address)
-        page.wait_for_selector("#live[data-state=live]")
-        assert not errors, "the content policy refused something of our own"
-        context.new_page().bring_to_front()
-        gone = time.monotonic()
-        served.stop()
-        page.wait_for_selector("#live[data-state=stale]", timeout=10_000)
-        assert time.monotonic() - gone < 10
-        assert "NOT LIVE since" in page.inner_text("#live")
-        kept = page.evaluate("() => [localStorage.length, sessionStorage.length, document.cookie]")
-        assert kept == [0, 0, ""]
-        assert page.evaluate("() => document.querySelector('button').getBoundingClientRect().height") >= 48
-        browser.close()
+    context = chromium.new_context(viewport={"width": 820, "height": 1180})
+    context.add_cookies(
+        [{"name": "care", "value": nurse.cookies["care"], "url": served.address, "httpOnly": True}]
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+    page.goto(served.address)
+    page.wait_for_selector("#live[data-state=live]")
+    assert not errors, "the content policy refused something of our own"
+    context.new_page().bring_to_front()
+    gone = time.monotonic()
+    served.stop()
+    page.wait_for_selector("#live[data-state=stale]", timeout=10_000)
+    assert time.monotonic() - gone < 10
+    assert "NOT LIVE since" in page.inner_text("#live")
+    kept = page.evaluate("() => [localStorage.length, sessionStorage.length, document.cookie]")
+    assert kept == [0, 0, ""]
+    assert page.evaluate("() => document.querySelector('button').getBoundingClientRect().height") >= 48
+    context.close()

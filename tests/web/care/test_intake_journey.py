@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = os.environ.get("EUTHYMIA_CARE_PICTURES", "")
 """A folder for pictures of the screens; none are taken without it."""
 SMALL = """[...document.querySelectorAll('main button, main .choice')]
@@ -61,17 +59,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(serve: Callable[..., Served]) -> Iterator[Desk]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    served = serve(decide=CoreRules())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        made = Desk(served, browser, [])
-        yield made
-        browser.close()
+def desk(serve: Callable[..., Served], chromium: Browser) -> Iterator[Desk]:
+    made = Desk(serve(decide=CoreRules()), chromium, [])
+    yield made
+    for context in chromium.contexts:
+        context.close()
     assert not made.complaints
 
 
