@@ -47,7 +47,7 @@ class Desk:
         cookie = {"name": "care", "value": client.cookies["care"], "url": self.served.address}
         context.add_cookies([{**cookie, "httpOnly": True}])  # pyright: ignore[reportArgumentType] - of playwright's form
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)  # of a loaded machine
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda one: self.complaints.append(one.text) if "Policy" in one.text else None)
         return page
