@@ -285,7 +285,7 @@ def _with_finer(
     problem: _Problem, found: ChainSolution, fineness: float, scales: Mapping[str, float]
 ) -> ChainSolution:
     """Return a solution with the errors of its patients, those over tolerance solved again on finer grids."""
-    error = _error(found, scales)
+    error = _error(found, scales, problem.count)
     was_finer = np.zeros(problem.count, dtype=bool)
     for more in FINER:
         late = np.flatnonzero(~(error <= TOLERANCE))
@@ -294,18 +294,22 @@ def _with_finer(
         again = problem.of(late, found.factors).solve(fineness * more, is_compiled=True, is_checked=True)
         for name, values in again.values.items():
             found.values[name][late] = values
-        error[late], was_finer[late] = _error(again, scales), True
+        error[late], was_finer[late] = _error(again, scales, len(late)), True
     return found._replace(error=error, was_finer=was_finer)
 
 
-def _error(found: ChainSolution, scales: Mapping[str, float]) -> Array:
+def _error(found: ChainSolution, scales: Mapping[str, float], count: int) -> Array:
     """Return the largest estimated error of each patient, (P,); without a check it is not known.
+
+    Where nothing is asked for that is solved by steps, nothing can be off: 0.
 
     Steps of half the length leave a sixteenth of an error of fourth order: what is left is a fifteenth of the
     difference.
     """
     if found.check is None:
-        return np.full(len(next(iter(found.values.values()))), np.nan)
+        return np.full(count, np.nan)
+    if not found.check:
+        return np.zeros(count)
     return np.max([one.difference / (15.0 * scales[name]) for name, one in found.check.items()], axis=0)
 
 
