@@ -19,6 +19,7 @@ from euthymia.model.connectome import load_connectome, surface
 from euthymia.model.trajectory import Trajectory
 from euthymia.population.story import course_numbers
 from euthymia.tables import read_text
+from euthymia.web.figures import Curve
 from euthymia.web.link import Link
 from euthymia.web.problems import DOCUMENTED
 from euthymia.web.render import render
@@ -50,15 +51,6 @@ ChapterName = Literal[
 ]
 
 
-class LineJson(BaseModel):
-    """A curve; ``values`` stand at the times of its chart."""
-
-    label: str
-    values: list[float | None]
-    low: list[float | None] | None = None
-    high: list[float | None] | None = None
-
-
 class ChartJson(BaseModel):
     """A chart as numbers."""
 
@@ -70,7 +62,7 @@ class ChartJson(BaseModel):
     quantity: str
     unit: str
     x: list[float | None]
-    lines: list[LineJson]
+    lines: list[Curve]
 
 
 class ToldJson(BaseModel):
@@ -235,7 +227,7 @@ def _charts(view: View) -> list[ChartJson]:
             unit=one.unit,
             x=[_finite(float(value)) for value in one.x],
             lines=[
-                LineJson(
+                Curve(
                     label=line.label,
                     values=[_finite(float(value)) for value in line.values],
                     low=None if line.low is None else [_finite(float(value)) for value in line.low],
